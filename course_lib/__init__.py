@@ -1,23 +1,36 @@
-"""Helper package of the course "Small data, honest models".
+"""Small data, honest models: the helper package of the course.
 
-Submodules are imported on first access (PEP 562), so ``import course_lib`` stays fast and loads neither RDKit nor torch.
+Submodules are imported on first use (PEP 562), so ``import course_lib`` is quick and loads neither RDKit, pandas nor torch.
+They are listed in the order in which data flows; a module imports only from those above it.
 """
 
-import importlib
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("datasets", "evaluate", "featurize", "models", "molecules", "plots", "settings", "splits", "teaching")
-__all__ = ["__version__"]
+_SUBMODULES = (
+    "settings",
+    "molecules",
+    "datasets",
+    "featurize",
+    "splits",
+    "models",
+    "plots",
+    "evaluate",
+    "teaching",
+)
+
+__all__ = ["__version__", *_SUBMODULES]
 
 
-def __getattr__(name: str) -> object:
-    """Import a submodule when it is first asked for."""
+def __getattr__(name: str) -> ModuleType:
     if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """List what can be asked for, loaded or not."""
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted(__all__)

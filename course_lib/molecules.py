@@ -1,0 +1,256 @@
+"""SMILES in, checked molecules out: parsing, canonical form, identity, and what stands in for a polymer.
+
+Every function that reads a SMILES raises `MoleculeError`, which names the row, the text and the reason.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdMolDescriptors
+
+
+class MoleculeError(ValueError):
+    """A text that is not a molecule, or not the kind of molecule that was asked for.
+
+    Attributes
+    ----------
+    row : int or None
+        Position in the table, when known.
+    smiles : object
+        What stood there.
+    reason : str
+        Why it was refused.
+    """
+
+    def __init__(self, smiles: object, reason: str, row: int | None = None, what: str = "a molecule") -> None:
+        self.row, self.smiles, self.reason, self.what = row, smiles, reason, what
+        where = "" if row is None else f"row {row}: "
+        super().__init__(f"{where}{smiles!r} is not {what} ({reason})")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.smiles, self.reason, self.row, self.what)
+
+
+def parse(smiles: str, row: int | None = None) -> Chem.Mol:
+    """Read a SMILES.
+
+    Parameters
+    ----------
+    smiles : str
+        Blanks around it are ignored, blanks inside it are an error: RDKit would take what follows for a name.
+    row : int, optional
+        Position in the table, for the error message.
+
+    Returns
+    -------
+    rdkit.Chem.Mol
+        Sanitised, with at least one atom.
+
+    Raises
+    ------
+    MoleculeError
+    """
+    if not isinstance(smiles, str) or not smiles.strip():
+        raise MoleculeError(smiles, "empty", row)
+    text = smiles.strip()
+    if re.search(r"\s", text):
+        raise MoleculeError(smiles, "a space inside", row)
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(text)
+        if mol is None:
+            raise MoleculeError(smiles, _reason(text), row)
+    if mol.GetNumAtoms() == 0:
+        raise MoleculeError(smiles, "no atoms", row)
+    return mol
+
+
+def _reason(text: str) -> str:
+    """Why RDKit refused `text`, in a chemist's words."""
+    mol = Chem.MolFromSmiles(text, sanitize=False)
+    if mol is not None:
+        problems = Chem.DetectChemistryProblems(mol)
+        return problems[0].Message().rstrip(".").replace("\n", " ") if problems else "cannot be sanitised"
+    if text.count("[") != text.count("]"):
+        return "unclosed square bracket"
+    outside = re.sub(r"\[[^\]]*\]", "*", text)
+    if outside.count("(") != outside.count(")"):
+        return "unclosed parenthesis"
+    open_rings: set[str] = set()
+    for label in re.findall(r"%\d\d|\d", outside):
+        open_rings ^= {label.lstrip("%").lstrip("0") or "0"}
+    if open_rings:
+        return "unclosed ring"
+    unknown = re.sub(r"Cl|Br|[BCNOPSFIbcnops]|[-=#$:/\\.()*~]|%?\d", "", outside)
+    if unknown:
+        return f"unknown symbol {unknown[0]!r}"
+    if re.search(r"[-=#$:/\\(]$", outside):
+        return "ends in the middle of a bond"
+    return "not valid SMILES syntax"
+
+
+def canonical(smiles: str, row: int | None = None) -> str:
+    """RDKit's canonical isomeric SMILES.
+
+    Raises
+    ------
+    MoleculeError
+    """
+    return Chem.MolToSmiles(parse(smiles, row))
+
+
+def identity(smiles: str, row: int | None = None) -> str:
+    """Name of a molecule that ignores how it is written, its stereochemistry, isotopes and mobile hydrogens.
+
+    Parameters
+    ----------
+    smiles : str
+        A molecule, or a repeat unit with two ``*``.
+    row : int, optional
+        Position in the table, for the error message.
+
+    Returns
+    -------
+    str
+        First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and the block of
+        the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is ``*COC*``).
+        Any other structure with ``*``, or one that InChI refuses, gets its canonical SMILES without stereochemistry.
+
+    Raises
+    ------
+    MoleculeError
+
+    Notes
+    -----
+    Standard InChI counts tautomers that differ by mobile hydrogens, and an acid and its anion, as one molecule. For groups
+    in a split this is the safe side. Heller et al., J. Cheminf. 2015, 7:23.
+    """
+    mol = parse(smiles, row)
+    if not _ends(mol):
+        return _connectivity(mol) or Chem.MolToSmiles(mol, isomericSmiles=False)
+    try:
+        unit, head, tail = _repeat_unit(smiles, row)
+        ring = Chem.Mol()
+        for link in range(3):
+            ring = Chem.CombineMols(ring, _numbered(unit, {head: link + 1, tail: (link + 1) % 3 + 1}))
+        with rdBase.BlockLogs():
+            ring = Chem.molzip(ring)
+            Chem.SanitizeMol(ring)
+        key = _connectivity(ring)
+    except (MoleculeError, Chem.MolSanitizeException, RuntimeError, ValueError):
+        key = ""
+    return f"poly-{key}" if key else Chem.MolToSmiles(mol, isomericSmiles=False)
+
+
+def _connectivity(mol: Chem.Mol) -> str:
+    with rdBase.BlockLogs():
+        return Chem.MolToInchiKey(mol).split("-")[0]
+
+
+def formula(smiles: str, row: int | None = None) -> str:
+    """Molecular formula in Hill order, for instance ``"C8H8"``; of a repeat unit, without its open ends.
+
+    Raises
+    ------
+    MoleculeError
+    """
+    return re.sub(r"\*\d*", "", rdMolDescriptors.CalcMolFormula(parse(smiles, row)))
+
+
+def _ends(mol: Chem.Mol) -> list[int]:
+    return [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() == 0]
+
+
+def _repeat_unit(smiles: str, row: int | None = None) -> tuple[Chem.Mol, int, int]:
+    mol = parse(smiles, row)
+    ends = _ends(mol)
+    if len(ends) != 2:
+        raise MoleculeError(smiles, f"{len(ends)} open ends '*' instead of 2", row, "a repeat unit")
+    for end in ends:
+        bonds = mol.GetAtomWithIdx(end).GetBonds()
+        if len(bonds) != 1 or bonds[0].GetBondType() != Chem.BondType.SINGLE:
+            raise MoleculeError(smiles, "an end '*' must be held by one single bond", row, "a repeat unit")
+    if mol.GetBondBetweenAtoms(*ends) is not None:
+        raise MoleculeError(smiles, "nothing between the ends '*'", row, "a repeat unit")
+    if len(Chem.GetMolFrags(mol)) != 1:
+        raise MoleculeError(smiles, "more than one fragment", row, "a repeat unit")
+    return mol, ends[0], ends[1]
+
+
+def h_capped(repeat_unit: str, row: int | None = None) -> str:
+    """The repeat unit with a hydrogen at both ends: ``"*CC(*)c1ccccc1"`` gives ethylbenzene.
+
+    Parameters
+    ----------
+    repeat_unit : str
+        SMILES with exactly two ``*``, each held by a single bond.
+    row : int, optional
+        Position in the table, for the error message.
+
+    Returns
+    -------
+    str
+        Canonical SMILES.
+
+    Raises
+    ------
+    MoleculeError
+    """
+    return oligomer(repeat_unit, n=1, cap="[H]", row=row)
+
+
+def oligomer(repeat_unit: str, n: int = 3, cap: str = "C", row: int | None = None) -> str:
+    """`n` repeat units joined head to tail, with `cap` at both ends.
+
+    Parameters
+    ----------
+    repeat_unit : str
+        SMILES with exactly two ``*``; the first is the head, the second the tail.
+    n : int
+        Number of units, at least 1.
+    cap : str
+        SMILES of the end group; it is bound by its first atom. ``"C"`` is a methyl group, ``"[H]"`` a hydrogen.
+    row : int, optional
+        Position in the table, for the error message.
+
+    Returns
+    -------
+    str
+        Canonical SMILES.
+
+    Raises
+    ------
+    MoleculeError
+        When the text is not a repeat unit, or the result is not a molecule.
+    ValueError
+        When `n` is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"an oligomer needs at least 1 unit, not {n}")
+    unit, head, tail = _repeat_unit(repeat_unit, row)
+    options = Chem.SmilesParserParams()
+    options.removeHs = False
+    with rdBase.BlockLogs():
+        end_group = Chem.MolFromSmiles(f"*{cap}", options)
+    if end_group is None or end_group.GetNumAtoms() < 2:
+        raise MoleculeError(cap, "cannot be read", row, "an end group")
+
+    # two ends with one and the same number are joined; molzip keeps the handedness of the atoms that held them
+    pieces = _numbered(end_group, {0: 1})
+    for link in range(1, n + 1):
+        pieces = Chem.CombineMols(pieces, _numbered(unit, {head: link, tail: link + 1}))
+    pieces = Chem.CombineMols(pieces, _numbered(end_group, {0: n + 1}))
+    try:
+        with rdBase.BlockLogs():
+            mol = Chem.RemoveHs(Chem.molzip(pieces))
+            return canonical(Chem.MolToSmiles(mol), row)
+    except (Chem.MolSanitizeException, RuntimeError, ValueError) as error:
+        raise MoleculeError(repeat_unit, f"joining the ends gives no molecule: {error}", row, "a repeat unit") from error
+
+
+def _numbered(mol: Chem.Mol, numbers: dict[int, int]) -> Chem.Mol:
+    copy = Chem.Mol(mol)
+    for atom, number in numbers.items():
+        copy.GetAtomWithIdx(atom).SetAtomMapNum(number)
+    return copy
