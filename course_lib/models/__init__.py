@@ -1,0 +1,37 @@
+"""Models: each is a scikit-learn estimator, so that a lesson swaps models by swapping one name.
+
+Names are imported when they are first used: ``from course_lib.models import LightGBMRegressor, tune``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOME = {
+    "LightGBMClassifier": "boosting",
+    "LightGBMRegressor": "boosting",
+    "SPACE": "tuning",
+    "TuneResult": "tuning",
+    "average_by_group": "aggregate",
+    "fit_weighted": "aggregate",
+    "group_contribution": "baselines",
+    "gp_matern": "baselines",
+    "mean": "baselines",
+    "mlp": "baselines",
+    "pls": "baselines",
+    "random_forest": "baselines",
+    "ridge_counts": "baselines",
+    "tanimoto_gp": "baselines",
+    "tune": "tuning",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
