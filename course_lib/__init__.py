@@ -1,7 +1,7 @@
 """Small data, honest models: the helper package of the course.
 
-Submodules are imported on first use (PEP 562), so ``import course_lib`` is quick and loads neither RDKit, pandas nor torch.
-They are listed in the order in which data flows; a module imports only from those above it.
+Submodules are imported on first use (PEP 562), so ``import course_lib`` is quick and loads neither RDKit, pandas nor
+torch. They are listed in the order in which data flows; a module imports only from those above it.
 """
 
 from __future__ import annotations

@@ -113,8 +113,8 @@ def identity(smiles: str, row: int | None = None) -> str:
     Returns
     -------
     str
-        First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and the block of
-        the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is ``*COC*``).
+        First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and the block
+        of the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is ``*COC*``).
         Any other structure with ``*``, or one that InChI refuses, gets its canonical SMILES without stereochemistry.
 
     Raises
@@ -123,8 +123,8 @@ def identity(smiles: str, row: int | None = None) -> str:
 
     Notes
     -----
-    Standard InChI counts tautomers that differ by mobile hydrogens, and an acid and its anion, as one molecule. For groups
-    in a split this is the safe side. Heller et al., J. Cheminf. 2015, 7:23.
+    Standard InChI counts tautomers that differ by mobile hydrogens, and an acid and its anion, as one molecule. For
+    groups in a split this is the safe side. Heller et al., J. Cheminf. 2015, 7:23.
     """
     mol = parse(smiles, row)
     if not _ends(mol):
@@ -179,7 +179,7 @@ def _repeat_unit(smiles: str, row: int | None = None) -> tuple[Chem.Mol, int, in
 
 
 def h_capped(repeat_unit: str, row: int | None = None) -> str:
-    """The repeat unit with a hydrogen at both ends: ``"*CC(*)c1ccccc1"`` gives ethylbenzene.
+    """Close both ends of a repeat unit with hydrogen: ``"*CC(*)c1ccccc1"`` gives ethylbenzene.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def h_capped(repeat_unit: str, row: int | None = None) -> str:
 
 
 def oligomer(repeat_unit: str, n: int = 3, cap: str = "C", row: int | None = None) -> str:
-    """`n` repeat units joined head to tail, with `cap` at both ends.
+    """Join `n` repeat units head to tail, with `cap` at both ends.
 
     Parameters
     ----------
@@ -246,7 +246,8 @@ def oligomer(repeat_unit: str, n: int = 3, cap: str = "C", row: int | None = Non
             mol = Chem.RemoveHs(Chem.molzip(pieces))
             return canonical(Chem.MolToSmiles(mol), row)
     except (Chem.MolSanitizeException, RuntimeError, ValueError) as error:
-        raise MoleculeError(repeat_unit, f"joining the ends gives no molecule: {error}", row, "a repeat unit") from error
+        reason = f"joining the ends gives no molecule: {error}"
+        raise MoleculeError(repeat_unit, reason, row, "a repeat unit") from error
 
 
 def _numbered(mol: Chem.Mol, numbers: dict[int, int]) -> Chem.Mol:

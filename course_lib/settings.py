@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -90,14 +90,14 @@ def memory(*packages: str) -> joblib.Memory:
     return _memory(cache_dir() / "joblib" / "_".join(f"{name}-{_version(name)}" for name in names))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _memory(folder: Path) -> joblib.Memory:
     import joblib
 
     return joblib.Memory(folder, verbose=0, compress=1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _version(distribution: str) -> str:
     if distribution == "course_lib":
         from course_lib import __version__
