@@ -114,7 +114,8 @@ def identity(smiles: str, row: int | None = None) -> str:
     -------
     str
         First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and the block
-        of the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is ``*COC*``).
+        of the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is
+        ``*COC*``).
         Any other structure with ``*``, or one that InChI refuses, gets its canonical SMILES without stereochemistry.
 
     Raises

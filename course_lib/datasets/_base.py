@@ -160,7 +160,7 @@ def entry(name: str) -> dict:
     if name not in sets:
         from difflib import get_close_matches
 
-        near = get_close_matches(str(name).lower().replace("-", "_").replace(" ", "_"), sets, n=3, cutoff=0.5)
+        near = get_close_matches(str(name).lower().replace("-", "_").replace(" ", "_"), sets, n=2, cutoff=0.6)
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are: {', '.join(sets)}."
         raise UnknownDatasetError(f"there is no data set {name!r}. {hint}")
     return sets[name]
