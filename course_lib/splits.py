@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator
@@ -135,8 +135,8 @@ class GroupShuffleSplit(_GroupShuffleSplit):
     n_splits : int
         Number of splits.
     train_size, test_size : int, float or None
-        Number (int) or share (float) of the groups. Only ``train_size`` given: all other groups are the test set. Neither: 20 %
-        of the groups are the test set.
+        Number (int) or share (float) of the groups. Only ``train_size`` given: all other groups are the test set.
+        Neither: 20 % of the groups are the test set.
     random_state : int
         Seed.
     """
@@ -175,7 +175,7 @@ class RepeatedGroupKFold(_GroupKFold):
             yield from GroupKFold(self.n_splits, shuffle=True, random_state=int(seed)).split(X, y, groups)
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
-        """Number of splits in all: n_splits x n_repeats."""
+        """Return the number of splits in all: n_splits x n_repeats."""
         return self.n_splits * self.n_repeats
 
 
@@ -186,7 +186,7 @@ def _positive(value, name: str) -> int:
 
 
 def molecule_of_rows(X, n_molecules: int | None = None) -> np.ndarray:
-    """Number of the molecule that each row of ``X`` belongs to.
+    """Return the number of the molecule that each row of ``X`` belongs to.
 
     A table of augmented rows carries it as the index level ``row``; any other table has one row a molecule.
 
@@ -227,8 +227,8 @@ def molecule_of_rows(X, n_molecules: int | None = None) -> np.ndarray:
 def scaffold(smiles: str, row: int | None = None) -> str:
     """Bemis-Murcko scaffold of a molecule: its rings and the chains that link them, as a flat canonical SMILES.
 
-    Molecules without a ring have none and give ``""``; splitting by scaffold keeps them all together, which is of little
-    use where they are many (use :class:`ClusterKFold` then).
+    Molecules without a ring have none and give ``""``; splitting by scaffold keeps them all together, which is of
+    little use where they are many (use :class:`ClusterKFold` then).
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def _join(first: np.ndarray, second: np.ndarray | None) -> np.ndarray:
 
 
 def _deal(units: np.ndarray, sizes: np.ndarray, n_splits: int, random_state) -> np.ndarray:
-    """Fold number of each unit: large units first (by powers of two), random order within, each to the lightest fold."""
+    """Deal units to folds: large ones first (by powers of two), in random order within, each to the lightest fold."""
     rng = check_random_state(random_state)
     order = rng.permutation(len(units))
     order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
@@ -289,7 +289,7 @@ class _UnitKFold(BaseCrossValidator):
     """k folds of whole units (scaffolds, clusters) that also keep the groups whole; base of the two below."""
 
     # Asks scikit-learn's metadata routing for the groups, as its own group splitters do.
-    __metadata_request__split = {"groups": True}
+    __metadata_request__split: ClassVar = {"groups": True}
     _what = "unit"
 
     def _labels(self, X, groups, random_state) -> np.ndarray:
@@ -318,7 +318,7 @@ class _UnitKFold(BaseCrossValidator):
             yield from self._fold_splits(X, groups, int(seed))
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
-        """Number of splits in all."""
+        """Return the number of splits in all."""
         return self.n_splits * getattr(self, "n_repeats", 1)
 
     def _iter_test_indices(self, X=None, y=None, groups=None):  # what the base class would build split() from
@@ -332,9 +332,9 @@ class _UnitKFold(BaseCrossValidator):
 class ScaffoldKFold(_UnitKFold):
     """k folds in which no Bemis-Murcko scaffold stands on both sides.
 
-    Whole scaffolds go to the lightest fold, large ones first and in random order among those of similar size. All molecules
-    without a ring share one (empty) scaffold. Molecules that share a group (for instance tautomers with one InChIKey) stay
-    together even when their scaffolds differ.
+    Whole scaffolds go to the lightest fold, large ones first and in random order among those of similar size. All
+    molecules without a ring share one (empty) scaffold. Molecules that share a group (for instance tautomers with one
+    InChIKey) stay together even when their scaffolds differ.
 
     Parameters
     ----------
@@ -365,8 +365,8 @@ class ScaffoldKFold(_UnitKFold):
             acyclic = np.mean(self._scaffolds == "")
             if acyclic > 0.3:
                 warnings.warn(
-                    f"{100 * acyclic:.0f} % of the molecules have no ring and share the empty scaffold: the folds will be "
-                    "uneven. Consider ClusterKFold.",
+                    f"{100 * acyclic:.0f} % of the molecules have no ring and share the empty scaffold: the folds will "
+                    "be uneven. Consider ClusterKFold.",
                     stacklevel=4,
                 )
         return self._scaffolds[rows]
@@ -386,13 +386,16 @@ def _folds(n_splits) -> int:
     return int(n_splits)
 
 
-def cluster_labels(features, y=None, n_clusters: int | None = None, y_weight: float = 1.0, random_state=0) -> np.ndarray:
+def cluster_labels(
+    features, y=None, n_clusters: int | None = None, y_weight: float = 1.0, random_state=0
+) -> np.ndarray:
     """Cluster molecules by structure, or by structure and target, with k-means.
 
     The algorithm: (1) undefined values take the column's median, constant columns go, columns are scaled to variance 1;
-    (2) principal components, at most 10; (3) with ``y``, one more column, the target scaled so that its variance is ``y_weight``
-    times that of all components together; (4) k-means with 10 starts. Steps (3) and (4) together cluster structure and
-    target jointly, in the spirit of the cluster splits of Tom et al. (Digital Discovery 2023, 2, 759-774).
+    (2) principal components, at most 10; (3) with ``y``, one more column, the target scaled so that its variance is
+    ``y_weight`` times that of all components together; (4) k-means with 10 starts. Steps (3) and (4) together cluster
+    structure and target jointly, in the spirit of the cluster splits of Tom et al. (Digital Discovery 2023, 2,
+    759-774).
 
     Parameters
     ----------
@@ -443,8 +446,9 @@ def cluster_labels(features, y=None, n_clusters: int | None = None, y_weight: fl
 class ClusterKFold(_UnitKFold):
     """k folds in which no cluster of similar molecules stands on both sides.
 
-    Clusters come from :func:`cluster_labels` (its docstring states the algorithm); whole clusters then go to the lightest fold,
-    large ones first. Rows of one group are averaged before clustering, so that a group lies in one cluster.
+    Clusters come from :func:`cluster_labels` (its docstring states the algorithm); whole clusters then go to the
+    lightest fold, large ones first. Rows of one group are averaged before clustering, so that a group lies in one
+    cluster.
 
     Parameters
     ----------
@@ -499,7 +503,5 @@ class RepeatedClusterKFold(ClusterKFold):
     """``n_repeats`` times :class:`ClusterKFold`, each with new starts of k-means and a new order of the clusters."""
 
     def __init__(self, features, y=None, n_splits=5, *, n_repeats=4, n_clusters=None, y_weight=1.0, random_state=0):
-        super().__init__(
-            features, y, n_splits, n_clusters=n_clusters, y_weight=y_weight, random_state=random_state
-        )
+        super().__init__(features, y, n_splits, n_clusters=n_clusters, y_weight=y_weight, random_state=random_state)
         self.n_repeats = _positive(n_repeats, "n_repeats")

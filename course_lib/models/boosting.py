@@ -1,8 +1,8 @@
 """LightGBM as scikit-learn estimators, deterministic, with the lecture's fixed parameters as defaults.
 
 They are built on LightGBM's training API and not on its own scikit-learn classes, for three reasons: column names with
-JSON characters (``AATS(0)``, ``[nH]``) are accepted, the same seed gives the same trees with 1 or 2 threads, and the binned
-table can be kept and reused while hyperparameters are tuned.
+JSON characters (``AATS(0)``, ``[nH]``) are accepted, the same seed gives the same trees with 1 or 2 threads, and the
+binned table can be kept and reused while hyperparameters are tuned.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _LightGBM(BaseEstimator):
         return 0 if self.random_state is None else int(self.random_state)
 
     def lightgbm_parameters(self) -> dict[str, Any]:
-        """The parameters under LightGBM's own names, as passed to ``lightgbm.train``."""
+        """Return the parameters under LightGBM's own names, as passed to ``lightgbm.train``."""
         parameters = {
             "objective": self.objective,
             "boosting": self.boosting_type,
@@ -105,7 +105,7 @@ class _LightGBM(BaseEstimator):
 
     # The next three are also used by tune(), which keeps the binned table between fits.
     def _check(self, X, y, sample_weight=None):
-        """Validated (X, encoded y, row weights or None)."""
+        """Return validated (X, encoded y, row weights or None)."""
         raise NotImplementedError
 
     def _bin(self, X, y, weights):
@@ -159,7 +159,9 @@ class _LightGBM(BaseEstimator):
     def _raw(self, X, n_trees):
         check_is_fitted(self, "booster_")
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        return self.booster_.predict(X, num_iteration=n_trees, num_threads=1 if self.n_jobs is None else int(self.n_jobs))
+        return self.booster_.predict(
+            X, num_iteration=n_trees, num_threads=1 if self.n_jobs is None else int(self.n_jobs)
+        )
 
     @property
     def feature_importances_(self) -> np.ndarray:
@@ -180,15 +182,16 @@ class _LightGBM(BaseEstimator):
 class LightGBMRegressor(RegressorMixin, _LightGBM):
     """Gradient-boosted trees for a number.
 
-    Defaults are the lecture's fixed parameters: regression on squares, ``subsample`` 0.8 for every tree, ``colsample_bytree`` 0.6,
-    L1 0.8, L2 0.2; 100 trees. The others are LightGBM's own: 31 leaves, no depth limit, learning rate 0.1,
-    ``min_child_samples`` 20, which with 50 molecules allows hardly any split.
+    Defaults are the lecture's fixed parameters: regression on squares, ``subsample`` 0.8 for every tree,
+    ``colsample_bytree`` 0.6, L1 0.8, L2 0.2; 100 trees. The others are LightGBM's own: 31 leaves, no depth limit,
+    learning rate 0.1, ``min_child_samples`` 20, which with 50 molecules allows hardly any split.
 
     Parameters
     ----------
     objective : str
         "regression" (squared error), "regression_l1", "huber", ...
-    n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, min_split_gain, subsample, \
+    n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, min_split_gain,
+    subsample, \
 subsample_freq, colsample_bytree, reg_alpha, reg_lambda, max_bin, boosting_type, metric
         As in LightGBM's scikit-learn interface. ``metric`` is passed on; it matters only where LightGBM reports scores.
     bagging_seed : int, optional
@@ -214,7 +217,13 @@ subsample_freq, colsample_bytree, reg_alpha, reg_lambda, max_bin, boosting_type,
 
     def _check(self, X, y, sample_weight=None):
         X, y = validate_data(
-            self, X, y, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", y_numeric=True, ensure_min_samples=2
+            self,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            y_numeric=True,
+            ensure_min_samples=2,
         )
         return X, np.asarray(y, dtype=np.float64), self._check_weights(X, sample_weight)
 
@@ -302,7 +311,7 @@ class LightGBMClassifier(ClassifierMixin, _LightGBM):
         self.class_weight = class_weight
 
     def lightgbm_parameters(self) -> dict[str, Any]:
-        """The parameters under LightGBM's own names; needs the classes, so only after ``fit`` has seen them."""
+        """Return the parameters under LightGBM's own names; needs the classes, so only after ``fit`` has seen them."""
         parameters = super().lightgbm_parameters()
         many = len(self.classes_) > 2
         if parameters["objective"] is None:
@@ -319,7 +328,9 @@ class LightGBMClassifier(ClassifierMixin, _LightGBM):
         weights = self._check_weights(X, sample_weight)
         seen = y if weights is None else y[weights > 0]
         if len(np.unique(seen)) < 2:
-            raise ValueError(f"LightGBMClassifier needs rows of at least 2 classes, got 1 class: {np.unique(seen).tolist()}")
+            raise ValueError(
+                f"LightGBMClassifier needs rows of at least 2 classes, got 1 class: {np.unique(seen).tolist()}"
+            )
         self.classes_, code = np.unique(y, return_inverse=True)
         if self.class_weight is not None:
             by_class = compute_sample_weight(self.class_weight, y)
@@ -332,6 +343,6 @@ class LightGBMClassifier(ClassifierMixin, _LightGBM):
         return np.column_stack([1 - raw, raw]) if raw.ndim == 1 else raw
 
     def predict(self, X, n_trees: int | None = None) -> np.ndarray:
-        """The most probable class of each row, shape (n_rows,)."""
+        """Predict the most probable class of each row, shape (n_rows,)."""
         best = np.argmax(self.predict_proba(X, n_trees), axis=1)
         return self.classes_[best]

@@ -1,12 +1,14 @@
 """Hyperparameter search by cross-validation, scored on molecules: Bayesian optimisation or random search.
 
-``tune`` sees only the rows it is given. Used inside an outer split (nested), it receives the outer training rows and nothing else;
-its ``best_score`` is then a choice that was made on those rows, and the outer test rows give the honest number.
+``tune`` sees only the rows it is given. Used inside an outer split (nested), it receives the outer training rows and
+nothing else; its ``best_score`` is then a choice that was made on those rows, and the outer test rows give the honest
+number.
 """
 
 from __future__ import annotations
 
-import warnings
+import contextlib
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +31,8 @@ SPACE: dict[str, tuple[str, float, float]] = {
     "learning_rate": ("log10", 0.01, 0.3),
     "bagging_seed": ("int", 0, 100),
 }
-"""The lecture's four hyperparameters: name -> (kind, low, high). Kinds: "int" (rounded), "float", "log10" (a float searched on
-a logarithmic scale; the limits are the values themselves)."""
+"""The lecture's four hyperparameters: name -> (kind, low, high). Kinds: "int" (rounded), "float", "log10" (a float
+searched on a logarithmic scale; the limits are the values themselves)."""
 
 N_INITIAL = 5  # random points before the surrogate model takes over
 
@@ -46,11 +48,12 @@ class TuneResult:
     best_params : dict
         The chosen hyperparameters.
     best_score : float
-        Minus the loss (for regression: minus the mean absolute error, in the unit of y), mean over the folds. It was chosen as the
-        best of ``n_iter``, so it flatters.
+        Minus the loss (for regression: minus the mean absolute error, in the unit of y), mean over the folds. It was
+        chosen as the best of ``n_iter``, so it flatters.
     history : DataFrame of shape (n_iter, ...)
-        One evaluation a row, in order: the hyperparameters, ``score``, ``sd`` (over the folds), ``best_so_far``, and ``seen`` (True
-        when rounding gave a point that had been evaluated: its score is repeated, and it counts in the budget).
+        One evaluation a row, in order: the hyperparameters, ``score``, ``sd`` (over the folds), ``best_so_far``, and
+        ``seen`` (True when rounding gave a point that had been evaluated: its score is repeated, and it counts in the
+        budget).
     """
 
     best_estimator: Any
@@ -184,7 +187,7 @@ def _bounds(space) -> dict[str, tuple[float, float]]:
 
 def _decode(point, space) -> dict[str, Any]:
     """From the search scale to hyperparameters: rounding, powers of ten."""
-    decode = {"int": lambda value: int(round(value)), "float": float, "log10": lambda value: float(10.0**value)}
+    decode = {"int": round, "float": float, "log10": lambda value: float(10.0**value)}
     return {name: decode[kind](float(point[name])) for name, (kind, _, _) in space.items()}
 
 
@@ -199,7 +202,9 @@ def _addresses(estimator, space) -> dict[str, str]:
         elif last in known:
             found[name] = last
         else:
-            raise ValueError(f"{type(estimator).__name__} has no hyperparameter {name!r}: give tune a space that fits it")
+            raise ValueError(
+                f"{type(estimator).__name__} has no hyperparameter {name!r}: give tune a space that fits it"
+            )
     return found
 
 
@@ -221,18 +226,21 @@ def tune(
     """Choose hyperparameters by cross-validation on these rows, then fit the best on all of them.
 
     The score of one point is minus the mean over the folds of the mean absolute error over the fold's molecules, each
-    molecule's prediction averaged over its rows (and its label, should its rows differ). Both methods draw their first five points
-    from the same random sequence over the same space; "random" goes on with it, "bayes" lets the Gaussian process of
-    the bayesian-optimization package choose (by its default, the upper confidence bound). The estimator's own settings are not tried unless they are drawn: the budget is ``n_iter`` points for either method.
+    molecule's prediction averaged over its rows (and its label, should its rows differ). Both methods draw their
+    first five points from the same random sequence over the same space; "random" goes on with it, "bayes" lets the
+    Gaussian process of the bayesian-optimization package choose (by its default, the upper confidence bound). The
+    estimator's own settings are not tried unless they are drawn: the budget is ``n_iter`` points for either method.
 
     Parameters
     ----------
     estimator : scikit-learn estimator
-        With a LightGBM model (also as the last step of a pipeline) each fold is transformed and binned only once. It is not changed.
+        With a LightGBM model (also as the last step of a pipeline) each fold is transformed and binned only once. It
+        is not changed.
     X : DataFrame or array-like of shape (n_rows, n_features)
     y : array-like of shape (n_rows,)
     groups : array-like of shape (n_rows,) or None
-        Passed to ``cv``; each split is checked by ``assert_no_leak``. None means a split by rows, which is then not checked.
+        Passed to ``cv``; each split is checked by ``assert_no_leak``. None means a split by rows, which is then not
+        checked.
     cv : splitter
         Anything with ``split(X, y, groups)``.
     weights : array-like of shape (n_rows,), optional
@@ -247,8 +255,8 @@ def tune(
     molecule : array-like of shape (n_rows,), optional
         What to average predictions over, when that is not ``groups`` (groups are clusters, or a split by rows).
     loss : callable, optional
-        ``loss(truth, prediction)`` over molecules, smaller is better. Default: mean absolute error; for a classifier the log loss of
-        the averaged probabilities (both arguments of shape (n_molecules, n_classes)).
+        ``loss(truth, prediction)`` over molecules, smaller is better. Default: mean absolute error; for a classifier
+        the log loss of the averaged probabilities (both arguments of shape (n_molecules, n_classes)).
 
     Returns
     -------
@@ -305,7 +313,7 @@ def tune(
 
 
 def _search(start, bounds, random_state):
-    """A pair of functions: propose(number) -> point on the search scale, report(point, score)."""
+    """Return two functions: propose(number) -> point on the search scale, report(point, score)."""
     if random_state is None:  # random search: every point is drawn already
         return start.__getitem__, lambda point, score: None
     from bayes_opt import BayesianOptimization
@@ -316,9 +324,8 @@ def _search(start, bounds, random_state):
     )
 
     def report(point, score):
-        with warnings.catch_warnings():
-            # The surrogate may ask for a corner of the space twice. Its score is then counted twice, as `seen` shows.
-            warnings.filterwarnings("ignore", message=".*not unique")
+        # The surrogate may ask for a corner of the space twice. The package then prints a remark; `seen` says it here.
+        with contextlib.redirect_stdout(io.StringIO()):
             optimizer.register(params=point, target=score)
 
     def propose(number):
