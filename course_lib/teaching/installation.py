@@ -18,8 +18,8 @@ REPAIR = "run `make setup` (or `pip install -r requirements.txt`, `pip install -
 def check_installation() -> None:
     """Print which packages are there, whether they are the tested versions, and whether the parts work.
 
-    Every line ends in ``as tested``, ``differs``, ``ok`` or in what to do. No path is printed, so the output is the same
-    on every machine with the tested set.
+    Every line ends in ``as tested``, ``differs``, ``ok`` or in what to do. No path is printed, so the output is
+    the same on every machine with the tested set.
     """
     tested = tested_versions()
     missing = 0

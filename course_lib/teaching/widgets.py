@@ -30,8 +30,8 @@ def interactive(function: Callable[..., Any], **controls: Any) -> None:
     Notes
     -----
     Without ipywidgets the function is called once, with its defaults. While notebooks are built
-    (``COURSE_BUILD=1``) it is called with its defaults and with both ends of each control, because a widget would swallow
-    an error there; the builder clears what that draws.
+    (``COURSE_BUILD=1``) it is called with its defaults and with both ends of each control, because a widget would
+    swallow an error there; the builder clears what that draws.
     """
     defaults = _defaults(function, controls)
     if os.environ.get("COURSE_BUILD") == "1":
