@@ -172,7 +172,7 @@ def _embed(mol: Chem.Mol, n: int, embedding: str, name: str) -> dict[str, int]:
     mol.RemoveAllConformers()
     chunk = 0
     while mol.GetNumConformers() < n:
-        parameters.randomSeed = _seed(f"{name}|{chunk}")
+        parameters.randomSeed = seed_of(f"{name}|{chunk}")
         wanted = min(_CHUNK, n - mol.GetNumConformers())
         made = _attempt(mol, wanted, parameters)
         if len(made) < wanted < _CHUNK:  # the whole chunk is needed after all; its first attempts come out the same
@@ -197,7 +197,7 @@ def _attempt(mol: Chem.Mol, n: int, parameters: rdDistGeom.EmbedParameters) -> l
     return [number for number in rdDistGeom.EmbedMultipleConfs(mol, n, parameters) if number >= 0]
 
 
-def _seed(name: str) -> int:
+def seed_of(name: str) -> int:
     """Positive 28-bit number from a text; RDKit multiplies it by the number of the attempt and needs 31 bits."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % (2**28 - 1) + 1
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from course_lib import settings
 from course_lib.featurize import _store
-from course_lib.featurize import descriptors3d as _descriptors
-from course_lib.featurize.conformers import PROTOCOLS, check_protocols, closed, conformers
+from course_lib.featurize import spatial
+from course_lib.featurize.embedding import PROTOCOLS, check_protocols, closed, conformers
+from course_lib.featurize.fingerprints import texts as as_texts
 
 _STATISTICS = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 _FAILURE_COLUMNS = ["row", "smiles", "protocol", "asked", "got", "reason"]
@@ -70,12 +71,10 @@ def augment(
     """
     protocols = tuple(protocols)
     check_protocols(protocols)
-    _descriptors.check_kind(descriptors)
+    spatial.check_kind(descriptors)
     if n_conformers < 1:
         raise ValueError(f"n_conformers must be at least 1, not {n_conformers}")
-    if isinstance(smiles, str):
-        raise TypeError("expected a list of SMILES, got one text: write [smiles]")
-    texts = [closed(text, row) for row, text in enumerate(smiles)]
+    texts = [closed(text, row) for row, text in enumerate(as_texts(smiles))]
     share, extra = divmod(n_conformers, len(protocols))
     wanted = {protocol: share + (position < extra) for position, protocol in enumerate(protocols)}
     wanted = {protocol: n for protocol, n in wanted.items() if n}
@@ -90,7 +89,7 @@ def augment(
             labels.append(pd.DataFrame({"row": row, "protocol": protocol, "conformer": np.arange(len(values))}))
             if len(values) < asked:
                 failures.append((row, text, protocol, asked, len(values), reason))
-    names = list(_descriptors.columns(descriptors))
+    names = list(spatial.columns(descriptors))
     table = np.concatenate(parts) if parts else np.empty((0, len(names)))
     index = pd.MultiIndex.from_frame(pd.concat(labels)) if labels else _empty_index()
     rows = pd.DataFrame(table, columns=names, index=index)
@@ -137,7 +136,7 @@ def _molecule(
     results = {}
     for protocol, n in wanted.items():
         structures = conformers(text, n, protocol, random_state)
-        values = _descriptors.compute(structures.mol, kind)
+        values = spatial.compute(structures.mol, kind)
         key = _key(text, protocol, random_state, kind)
         _store.write(folder, key, values=values, reason=np.array(structures.reason))
         results[protocol] = (values, structures.reason)
@@ -156,7 +155,7 @@ def _load(
     if stored is None or not {"values", "reason"} <= stored.keys():
         return None
     values, reason = stored["values"], str(stored["reason"])
-    if values.ndim != 2 or values.shape[1] != len(_descriptors.columns(kind)):
+    if values.ndim != 2 or values.shape[1] != len(spatial.columns(kind)):
         return None
     return (values, reason) if len(values) >= n or reason else None
 

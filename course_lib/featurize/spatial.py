@@ -10,8 +10,8 @@ import pandas as pd
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 
-from course_lib.featurize import mordred3d
-from course_lib.featurize.conformers import ConformerSet
+from course_lib.featurize import mordred_3d
+from course_lib.featurize.embedding import ConformerSet
 
 KINDS = ("mordred", "rdkit")
 
@@ -69,7 +69,7 @@ def columns(kind: str) -> tuple[str, ...]:
     """Names of the descriptors of one kind."""
     check_kind(kind)
     if kind == "mordred":
-        return mordred3d.COLUMNS
+        return mordred_3d.COLUMNS
     names = [f"{block}_{i}" for block, (_, size) in _BLOCKS.items() for i in range(1, size + 1)]
     return (*names, *_SHAPES, "PBF")
 
@@ -85,7 +85,7 @@ def compute(mol: Chem.Mol, kind: str) -> np.ndarray:
     check_kind(kind)
     if kind == "mordred":
         positions = [conformer.GetPositions() for conformer in mol.GetConformers()]
-        return mordred3d.Mordred3D(mol)(np.array(positions).reshape(len(positions), mol.GetNumAtoms(), 3))
+        return mordred_3d.Mordred3D(mol)(np.array(positions).reshape(len(positions), mol.GetNumAtoms(), 3))
     rows = []
     with rdBase.BlockLogs():
         for conformer in mol.GetConformers():
@@ -94,7 +94,7 @@ def compute(mol: Chem.Mol, kind: str) -> np.ndarray:
             number = conformer.GetId()
             row = [value for block, _ in _BLOCKS.values() for value in _call(block, mol, number)]
             row += [_call(shape, mol, number) for shape in _SHAPES.values()]
-            rows.append([*row, mordred3d.plane_of_best_fit(conformer.GetPositions())])
+            rows.append([*row, mordred_3d.plane_of_best_fit(conformer.GetPositions())])
     values = np.array(rows, dtype=float).reshape(len(rows), len(columns(kind)))
     values[~np.isfinite(values)] = np.nan
     return values
