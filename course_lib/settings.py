@@ -10,18 +10,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     import joblib
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class CacheError(OSError):
@@ -94,7 +96,45 @@ def memory(*packages: str) -> joblib.Memory:
 def _memory(folder: Path) -> joblib.Memory:
     import joblib
 
+    # joblib reports a damaged entry with a whole traceback; one line says as much
+    logging.getLogger("joblib").addFilter(_one_line)
     return joblib.Memory(folder, verbose=0, compress=1)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    if "Exception while loading results" in text:
+        record.msg, record.args = text.splitlines()[0] + ": the cache entry is damaged and is computed again", ()
+    return True
+
+
+def cached(function: Callable[P, T], *packages: str) -> Callable[P, T]:
+    """Wrap `function` so that its results are kept on disk (see `memory`).
+
+    A damaged entry, also a damaged record of the function's source, is computed again.
+
+    Parameters
+    ----------
+    function : callable
+        A function of a module (not a lambda) whose arguments can be hashed by joblib.
+    *packages : str
+        Distributions whose version is part of the key.
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        memorized = memory(*packages).cache(function)
+        try:
+            return memorized(*args, **kwargs)
+        except UnicodeDecodeError:  # joblib does not guard its copy of the function's source
+            memorized.clear(warn=False)
+            return memorized(*args, **kwargs)
+
+    return call
 
 
 @cache

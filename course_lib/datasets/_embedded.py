@@ -152,7 +152,7 @@ RECIPES = {
 def load(name: str) -> Dataset:
     """Load an embedded set; its table is cached, and made again when the cache is broken or an input changed."""
     entry(name)
-    frame, left_out = settings.memory("chemicals", "rdkit").cache(derive)(name, _fingerprint())
+    frame, left_out = settings.cached(derive, "chemicals", "rdkit")(name, _fingerprint())
     return make(name, frame, left_out)
 
 
