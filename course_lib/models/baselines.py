@@ -119,8 +119,9 @@ class AtomCounts(_FromSmiles):
 class EnvironmentCounts(_FromSmiles):
     """How often each atom environment occurs: an atom with its neighbours (radius 1), as in a Morgan fingerprint.
 
-    Nothing is folded: one column an environment. The environments are those of the training molecules. One that appears only in a test molecule has no coefficient
-    and is not counted, as in any group-contribution method; ``unknown_share`` says how much of a molecule that is.
+    Nothing is folded: one column an environment. The environments are those of the training molecules. One that appears
+    only in a test molecule has no coefficient and is not counted, as in any group-contribution method;
+    ``unknown_share`` says how much of a molecule that is.
 
     Parameters
     ----------
@@ -244,8 +245,8 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
     """Gaussian-process regression: scikit-learn's, with a signal, a noise term and care for the optimisation.
 
     kernel = variance x (Matern or Tanimoto) + noise, y standardised. The marginal likelihood is maximised by L-BFGS
-    from a data-based start (length scale: the median distance between training rows) and from ``n_restarts`` random ones, each run to
-    convergence.
+    from a data-based start (length scale: the median distance between training rows) and from ``n_restarts``
+    random ones, each run to convergence.
 
     Parameters
     ----------
@@ -319,7 +320,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
         return float(np.median(distance)) if len(distance) else 1.0
 
     def _maximise(self, objective, start, bounds):
-        """Minimise scikit-learn's objective (minus the log marginal likelihood), going on where a line search gave up."""
+        """Minimise scikit-learn's objective (minus the log marginal likelihood); resume where a line search gave up."""
         from scipy.optimize import minimize
 
         best = None
@@ -334,7 +335,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
         return (best.x, best.fun) if best is not None else (np.asarray(start), np.inf)
 
     def predict(self, X, return_std=False):
-        """Predict the mean, with ``return_std`` also the sd of a new measurement (noise included), each of shape (n,)."""
+        """Predict the mean; with ``return_std`` also the sd of a new measurement (noise included). Shape (n,) each."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.model_.predict(X, return_std=return_std)
