@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._audit import KINDS, Audit, audit, compare_sources
 from ._base import (
     ChecksumError,
     Dataset,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "KINDS",
+    "Audit",
     "ChecksumError",
     "Dataset",
     "DatasetError",
@@ -32,7 +35,9 @@ __all__ = [
     "SourceChangedError",
     "TruncatedFileError",
     "UnknownDatasetError",
+    "audit",
     "available",
+    "compare_sources",
     "load",
 ]
 
@@ -60,8 +65,8 @@ def load(name: str, **options: Any) -> Dataset:
     name : str
         One of the names that `available` lists.
     **options
-        ``tg_vinyl``: ``duplicates=True``. ``delaney``, ``freesolv``, ``bace``: ``split=True``.
-        ``homopolymer_tg``: ``form="h_capped"``, ``status="verified"``, ``duplicates=True``.
+        ``tg_vinyl``: ``duplicates=True``, ``repair=True``. ``delaney``, ``freesolv``, ``bace``: ``split=True``.
+        ``homopolymer_tg``: ``form="h_capped"``, ``status="verified"``, ``duplicates=False``.
 
     Returns
     -------
