@@ -1,0 +1,397 @@
+"""One function a figure: each draws into the Axes it is given (or a new one) and returns it.
+
+Colours are those of Okabe and Ito, which people with any common colour-vision deficiency can tell apart; where it
+matters, marks differ in shape as well.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["COLOURS", "MARKERS", "comparison", "folds", "learning_curve", "parity", "score_distribution"]
+
+COLOURS: tuple[str, ...] = (
+    "#0072B2",  # blue
+    "#D55E00",  # vermilion
+    "#009E73",  # green
+    "#CC79A7",  # pink
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#000000",  # black
+    "#F0E442",  # yellow
+)
+"""Okabe and Ito's palette (Color Universal Design, 2008), in the order in which figures use it."""
+
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+_GREY = "#666666"
+
+
+def _axes(ax, width: float, height: float) -> Axes:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def _with_units(what: str, units: str) -> str:
+    return f"{what} ({units})" if units else what
+
+
+def _wrap(text, width: int = 22) -> str:
+    return textwrap.fill(str(text), width, break_long_words=False)
+
+
+def _title(ax, title: str, width: int = 60) -> None:
+    if title:
+        ax.set_title(_wrap(title, width), fontsize=11)
+
+
+def _style(number: int) -> dict[str, str]:
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def parity(
+    y_true,
+    y_pred,
+    labels=None,
+    *,
+    units: str = "",
+    quantity: str = "value",
+    title: str = "",
+    errors: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Predicted against measured values, on equal axes with the line of perfect prediction.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Measured and predicted values.
+    labels : array-like of shape (n,), optional
+        What each point belongs to ("cross-validation", "test", a model's name): one colour and mark a label, in order
+        of first appearance.
+    units, quantity, title : str
+        For the axes ("K", "glass transition") and above them.
+    errors : bool
+        Write each label's mean absolute error (MAE) into the legend.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ or there is no point.
+    """
+    y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    names = np.full(len(y_true), "") if labels is None else np.asarray(labels).astype(str)
+    if y_true.ndim != 1 or not y_true.shape == y_pred.shape == names.shape or not len(y_true):
+        raise ValueError(
+            f"y_true {y_true.shape}, y_pred {y_pred.shape} and labels {names.shape} must be lists of the same length, "
+            "not empty"
+        )
+    ax = _axes(ax, 4.8, 4.8)
+    low, high = min(y_true.min(), y_pred.min()), max(y_true.max(), y_pred.max())
+    margin = 0.05 * ((high - low) or 1.0)
+    limits = (low - margin, high + margin)
+    ax.plot(limits, limits, color=_GREY, linewidth=1, zorder=1)
+    for number, name in enumerate(dict.fromkeys(names.tolist())):
+        chosen = names == name
+        text = name
+        if errors:
+            mae = np.mean(np.abs(y_true[chosen] - y_pred[chosen]))
+            text = f"{name} (MAE {mae:.3g} {units}".rstrip() + ")" if name else f"MAE {mae:.3g} {units}".rstrip()
+        style = _style(number)
+        ax.scatter(
+            y_true[chosen],
+            y_pred[chosen],
+            s=22,
+            alpha=0.75,
+            linewidths=0,
+            zorder=2,
+            label=_wrap(text, 34),
+            **style,
+        )
+    ax.set(xlim=limits, ylim=limits, aspect="equal")
+    ax.set_xlabel(_with_units(f"measured {quantity}", units))
+    ax.set_ylabel(_with_units(f"predicted {quantity}", units))
+    if errors or labels is not None:
+        ax.legend(loc="best", fontsize=8, framealpha=0.85)
+    _title(ax, title, 50)
+    return ax
+
+
+def _series(scores, metric) -> dict[str, np.ndarray]:
+    """Name -> values, from a mapping or from the tidy table of ``evaluate.compare``."""
+    if hasattr(scores, "columns"):
+        chosen = scores if metric is None else scores[scores["metric"] == metric]
+        if chosen.empty:
+            raise ValueError(
+                f"no scores for metric {metric!r}: there are {', '.join(sorted(scores['metric'].unique()))}"
+            )
+        if chosen["metric"].nunique() > 1:
+            raise ValueError("the table holds several metrics: choose one, metric='mae'")
+        series = {name: part["value"].to_numpy(dtype=float) for name, part in chosen.groupby("model", sort=False)}
+    else:
+        series = {name: np.asarray(values, dtype=float) for name, values in scores.items()}
+    if not series or any(len(values) == 0 for values in series.values()):
+        raise ValueError("there is no score to draw")
+    return series
+
+
+def score_distribution(
+    scores: Mapping[str, Sequence[float]] | pd.DataFrame,
+    *,
+    metric: str | None = None,
+    xlabel: str | None = None,
+    units: str = "",
+    title: str = "",
+    reference: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Every score as a point, one line of points a model, with the median and the quartiles behind them.
+
+    Parameters
+    ----------
+    scores : mapping name -> values, or DataFrame from ``evaluate.compare``
+        One value a split.
+    metric : str, optional
+        Which metric of the DataFrame.
+    xlabel, units, title : str
+        The label is the metric's name by default.
+    reference : float, optional
+        A value to mark with a dashed line (0 for R2, the noise of the labels for an error).
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    series = _series(scores, metric)
+    ax = _axes(ax, 6.4, 0.9 + 0.55 * len(series))
+    rng = np.random.default_rng(0)  # only the vertical scatter of the points
+    for number, (name, values) in enumerate(series.items()):
+        first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
+        colour = COLOURS[number % len(COLOURS)]
+        ax.barh(number, third - first, left=first, height=0.6, color=colour, alpha=0.2, linewidth=0)
+        ax.plot([middle, middle], [number - 0.3, number + 0.3], color=colour, linewidth=2)
+        jitter = rng.uniform(-0.2, 0.2, len(values))
+        ax.scatter(values, number + jitter, s=16, alpha=0.8, linewidths=0, color=colour, label=str(name))
+    if reference is not None:
+        ax.axvline(reference, color=_GREY, linestyle="--", linewidth=1, zorder=0)
+    ax.set_yticks(range(len(series)), [_wrap(name) for name in series], fontsize=9)
+    ax.set_ylim(len(series) - 0.5, -0.5)
+    ax.set_xlabel(_with_units(xlabel or metric or "score", units))
+    ax.grid(axis="x", alpha=0.3)
+    _title(ax, title)
+    return ax
+
+
+def learning_curve(
+    table: pd.DataFrame,
+    *,
+    x: str = "n_train",
+    y: str = "mean",
+    label: str = "model",
+    low: str = "low",
+    high: str = "high",
+    xlabel: str = "training molecules",
+    ylabel: str = "mean absolute error",
+    units: str = "",
+    title: str = "",
+    log: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Score against training size, one line a model, with its interval as a band.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each size and model.
+    x, y, label, low, high : str
+        Names of its columns. Without the columns ``low`` and ``high`` no band is drawn.
+    xlabel, ylabel, units, title : str
+        The units are those of y.
+    log : bool
+        Logarithmic x axis, marked at the sizes that were run.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When a column is missing.
+    """
+    missing = [name for name in (x, y) if name not in table.columns]
+    if missing:
+        raise ValueError(f"the table has no column {missing[0]!r}: there are {', '.join(map(str, table.columns))}")
+    ax = _axes(ax, 6.4, 4.2)
+    parts = table.groupby(label, sort=False) if label in table.columns else [("", table)]
+    for number, (name, part) in enumerate(parts):
+        part = part.sort_values(x)
+        style = _style(number)
+        ax.plot(part[x], part[y], markersize=5, linewidth=1.6, label=_wrap(name, 30), **style)
+        if low in part.columns and high in part.columns:
+            ax.fill_between(part[x], part[low], part[high], color=style["color"], alpha=0.15, linewidth=0)
+    sizes = np.unique(table[x])
+    if log:
+        ax.set_xscale("log")
+        ax.set_xticks(_spread_out(sizes), minor=False)
+        ax.set_xticks([], minor=True)
+        ax.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(_with_units(ylabel, units))
+    ax.grid(alpha=0.3)
+    if label in table.columns:
+        ax.legend(loc="best", fontsize=8, framealpha=0.85)
+    _title(ax, title)
+    return ax
+
+
+def _spread_out(sizes, ratio: float = 1.18) -> list[float]:
+    """Of the sizes, those far enough apart on a logarithmic axis for their labels not to touch."""
+    kept: list[float] = []
+    for size in sizes:
+        if not kept or size >= ratio * kept[-1]:
+            kept.append(size)
+    return kept
+
+
+def comparison(
+    differences: pd.DataFrame,
+    *,
+    xlabel: str | None = None,
+    units: str = "",
+    title: str = "",
+    margin: float | None = None,
+    better: str | None = "lower",
+    ax: Axes | None = None,
+) -> Axes:
+    """Paired differences to a reference with their intervals, the line of no difference, and which side is better.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        From ``evaluate.paired``: columns model, difference, low, high (reference and metric for the label).
+    xlabel, units, title : str
+        The label is made from the reference's and the metric's name by default.
+    margin : float, optional
+        Smallest difference that matters: a grey band from -margin to margin.
+    better : {"lower", "higher", None}
+        On which side of 0 a model beats the reference; written under the axis.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    if differences.empty:
+        raise ValueError("there is no difference to draw")
+    if better not in ("lower", "higher", None):
+        raise ValueError(f"better is {better!r}: choose 'lower', 'higher' or None")
+    ax = _axes(ax, 6.4, 1.2 + 0.5 * len(differences))
+    if margin is not None:
+        ax.axvspan(-margin, margin, color="#999999", alpha=0.2, linewidth=0)
+    ax.axvline(0, color=_GREY, linewidth=1)
+    for number, row in enumerate(differences.itertuples()):
+        span = [[row.difference - row.low], [row.high - row.difference]]
+        ax.errorbar(
+            row.difference, number, xerr=span, fmt="o", color=COLOURS[0], capsize=4, markersize=6, linewidth=1.6
+        )
+    ax.set_yticks(range(len(differences)), [_wrap(name) for name in differences["model"]], fontsize=9)
+    ax.set_ylim(len(differences) - 0.5, -0.5)
+    if xlabel is None:
+        metric = differences["metric"].iloc[0] if "metric" in differences else "score"
+        reference = differences["reference"].iloc[0] if "reference" in differences else "reference"
+        xlabel = f"difference in {metric} to {reference}"
+    lines = [_wrap(_with_units(xlabel, units), 60)]
+    if better:
+        side = "left of 0 is better" if better == "lower" else "right of 0 is better"
+        lines.append(f"{side} than the reference")
+    ax.set_xlabel("\n".join(lines))
+    ax.grid(axis="x", alpha=0.3)
+    _title(ax, title)
+    return ax
+
+
+def folds(groups, splitter, *, y=None, title: str = "", max_splits: int = 8, ax: Axes | None = None) -> Axes:
+    """Show what a splitter does with molecules: one line a split, training rows light, test rows dark.
+
+    Rows are drawn side by side, molecule by molecule; the strip at the bottom shows where one molecule ends and the
+    next begins. How many molecules stand on both sides is written at the end of each line, and their rows are marked.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_rows,)
+        Molecule of each row.
+    splitter : scikit-learn splitter
+        Also one that ignores groups, such as ``KFold``: this is the figure that shows its leak.
+    y : array-like of shape (n_rows,), optional
+        Target, for splitters that need it.
+    title : str
+    max_splits : int
+        Draw only the first so many splits.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    groups = np.asarray(groups)
+    n = len(groups)
+    _, first, number = np.unique(groups.astype(str), return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))[number]  # molecules in order of first appearance
+    order = np.argsort(rank, kind="stable")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The groups parameter is ignored")  # that is what the figure shows
+        splits = list(splitter.split(np.zeros((n, 1)), y, groups))[:max_splits]
+    if not splits:
+        raise ValueError("the splitter gave no split")
+    picture = np.full((len(splits), n), np.nan)
+    shared = []
+    for line, (train, test) in enumerate(splits):
+        both = np.intersect1d(rank[train], rank[test])
+        shared.append(len(both))
+        picture[line, train] = 0
+        picture[line, test] = 1
+        picture[line, test[np.isin(rank[test], both)]] = 2
+    ax = _axes(ax, 7.2, 1.3 + 0.32 * (len(splits) + 1))
+    colours = ListedColormap(["#D9E6F2", COLOURS[0], COLOURS[1]])
+    options = {"aspect": "auto", "interpolation": "nearest"}
+    for line in range(len(splits)):
+        extent = (0, n, line + 0.42, line - 0.42)
+        ax.imshow(picture[line : line + 1, order], cmap=colours, vmin=0, vmax=2, extent=extent, **options)
+        ax.text(1.01 * n, line, f"{shared[line]}", va="center", fontsize=9)
+    strip = (rank[order] % 2)[None, :]
+    grey = ListedColormap(["#BBBBBB", "#555555"])
+    ax.imshow(strip, cmap=grey, vmin=0, vmax=1, extent=(0, n, len(splits) + 0.25, len(splits) - 0.25), **options)
+    ax.set_yticks(range(len(splits) + 1), [*(f"split {k + 1}" for k in range(len(splits))), "molecules"], fontsize=9)
+    ax.set(xlim=(0, n), ylim=(len(splits) + 0.5, -0.6))
+    ax.set_xlabel("rows, molecule by molecule; at the right: molecules on both sides")
+    names = ["training", "test", "test, molecule also in training"]
+    kinds = [Patch(color=colours(k), label=name) for k, name in enumerate(names) if k < 2 or any(shared)]
+    ax.legend(handles=kinds, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, fontsize=8, frameon=False)
+    ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    if title:
+        ax.set_title(_wrap(title, 70), fontsize=11, pad=24)
+    return ax
