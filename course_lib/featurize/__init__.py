@@ -2,9 +2,9 @@
 
 from course_lib.featurize.augmentation import augment, join2d, molecule_weights, summarize
 from course_lib.featurize.embedding import PROTOCOLS, ConformerSet, conformers
-from course_lib.featurize.spatial import descriptors3d
 from course_lib.featurize.fingerprints import maccs, morgan
 from course_lib.featurize.mordred_2d import mordred2d
+from course_lib.featurize.spatial import descriptors3d
 from course_lib.featurize.transformer import Descriptors
 from course_lib.featurize.variants import enumerate_smiles, jitter
 

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from course_lib import settings
-from course_lib.featurize import _store
-from course_lib.featurize import spatial
+from course_lib.featurize import _store, spatial
 from course_lib.featurize.embedding import PROTOCOLS, check_protocols, closed, conformers
 from course_lib.featurize.fingerprints import texts as as_texts
 

@@ -192,13 +192,14 @@ def _geometrical(distance: np.ndarray) -> tuple[float, float, float, float]:
 
 @cache
 def _mesh() -> tuple[np.ndarray, np.ndarray]:
-    """Directions of Mordred's sphere mesh, shape (n, 3), and how often each stands in it, shape (n,).
+    """Directions of Mordred's sphere mesh, shape (3, n), and how often each stands in it, shape (n,).
 
     Mordred halves each edge once for either face, so that most points stand in the mesh twice.
     """
     from mordred.surface_area._mesh import SphereMesh
 
-    return np.unique(SphereMesh(_MESH_LEVEL).vertices, axis=0, return_counts=True)
+    directions, multiplicity = np.unique(SphereMesh(_MESH_LEVEL).vertices, axis=0, return_counts=True)
+    return np.ascontiguousarray(directions.T), multiplicity
 
 
 def plane_of_best_fit(xyz: np.ndarray) -> float:
@@ -255,11 +256,12 @@ def accessible_surface(xyz: np.ndarray, distance: np.ndarray, radius: np.ndarray
     visible = np.empty(len(radius))
     for atom, neighbours in enumerate(order):
         points, weights = directions, multiplicity
-        for start, stop in ((0, 4), (4, 12), (12, count[atom])):
-            chosen = neighbours[start : min(stop, count[atom])]
-            if not len(chosen) or not len(points):
+        neighbours = neighbours[: count[atom]]
+        for chosen in (neighbours[:4], neighbours[4:12], neighbours[12:]):
+            if not len(chosen) or not len(weights):
                 break
-            free = (points @ (xyz[atom] - xyz[chosen]).T > threshold[atom, chosen]).all(axis=1)
-            points, weights = points[free], weights[free]
+            outside = (xyz[atom] - xyz[chosen]) @ points > threshold[atom, chosen, np.newaxis]
+            free = np.flatnonzero(np.logical_and.reduce(outside, axis=0))
+            points, weights = points[:, free], weights[free]
         visible[atom] = np.sum(weights)
     return 4.0 * np.pi * radius**2 * visible / np.sum(multiplicity)
