@@ -250,7 +250,8 @@ def accessible_surface(xyz: np.ndarray, distance: np.ndarray, radius: np.ndarray
     threshold = (radius**2 - radius[:, np.newaxis] ** 2 - distance**2) / (2.0 * radius[:, np.newaxis])
     touching = distance <= radius[:, np.newaxis] + radius
     np.fill_diagonal(touching, False)
-    hidden_share = np.where(touching & (threshold >= -distance * (1 + 1e-9)), threshold / distance, -np.inf)
+    reaching = touching & (threshold >= -distance * (1 + 1e-9))
+    hidden_share = np.where(reaching, threshold / np.maximum(distance, 1e-300), -np.inf)
     order = np.argsort(-hidden_share, axis=1, kind="stable")
     count = np.sum(hidden_share > -np.inf, axis=1)
     visible = np.empty(len(radius))
