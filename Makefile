@@ -56,8 +56,9 @@ test-nb: $(STAMP)  ## notebooks only
 test-slow: $(STAMP)  ## full rebuild of the notebooks and tests in clean environments (some 10 minutes)
 	$(RUN) -m pytest -m slow tests $(ARGS)
 
-notebooks: $(STAMP)  ## build and execute the notebooks from notebooks/src
+notebooks: $(STAMP)  ## build and execute the notebooks from notebooks/src, and the README's tables
 	$(RUN) tools/build_notebooks.py $(ARGS)
+	$(RUN) tools/readme.py
 
 course: $(STAMP)  ## execute every lesson without a browser, print the claims and where the HTML is
 	$(RUN) tools/course.py $(ARGS)

@@ -1,8 +1,8 @@
 """What the Makefile, Binder and the tests need to know and do about the environment. Standard library only.
 
-    python tools/environment.py hash            name of the set-up: pins, Python's version, this folder
-    python tools/environment.py same PYTHON     exit 0 when PYTHON runs and has this interpreter's version
-    python tools/environment.py jupyter         JupyterLab and kernel settings into this interpreter's environment
+python tools/environment.py hash            name of the set-up: pins, Python's version, this folder
+python tools/environment.py same PYTHON     exit 0 when PYTHON runs and has this interpreter's version
+python tools/environment.py jupyter         JupyterLab and kernel settings into this interpreter's environment
 """
 
 from __future__ import annotations

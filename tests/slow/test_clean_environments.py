@@ -12,6 +12,7 @@ import venv
 from pathlib import Path
 
 import pytest
+
 from environment_rules import ROOT, imported_directly, pins, read
 
 pytestmark = [
@@ -36,7 +37,7 @@ def clone(to: Path) -> Path:
 
 
 def clean_environment(folder: Path, requirements: list[str]) -> dict[str, str]:
-    """Make a virtual environment with ``requirements`` and return the variables that activate it, with a cache of its own."""
+    """Make a virtual environment and return the variables that activate it, with a cache of its own."""
     venv.create(folder / "venv", with_pip=True)
     binaries = folder / "venv" / "bin"
     kept = {

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from environment_rules import ROOT, disagreements, imported_directly, pins, ranges, read
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import environment
+from environment_rules import ROOT, disagreements, imported_directly, pins, ranges, read
 
 REQUIREMENTS, PYPROJECT, ENVIRONMENT = read("requirements.txt"), read("pyproject.toml"), read("environment.yml")
 # Declared and tested together with the rest, imported from lesson 04 on.

@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from environment_rules import ROOT, pins, read
 
 import environment
+from environment_rules import ROOT, pins, read
 
 
 def test_makefile_keeps_to_gnu_make_381():
