@@ -100,8 +100,8 @@ def canonical(smiles: str, row: int | None = None) -> str:
     return Chem.MolToSmiles(parse(smiles, row))
 
 
-def identity(smiles: str, row: int | None = None) -> str:
-    """Name of a molecule that ignores how it is written, its stereochemistry, isotopes and mobile hydrogens.
+def identity(smiles: str, row: int | None = None, stereo: bool = False) -> str:
+    """Name a molecule whatever way it is written, ignoring stereochemistry, isotopes and mobile hydrogens.
 
     Parameters
     ----------
@@ -109,6 +109,8 @@ def identity(smiles: str, row: int | None = None) -> str:
         A molecule, or a repeat unit with two ``*``.
     row : int, optional
         Position in the table, for the error message.
+    stereo : bool
+        True: tell stereoisomers and isotopologues apart (the second block of the InChIKey is added).
 
     Returns
     -------
@@ -116,7 +118,7 @@ def identity(smiles: str, row: int | None = None) -> str:
         First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and the block
         of the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is
         ``*COC*``).
-        Any other structure with ``*``, or one that InChI refuses, gets its canonical SMILES without stereochemistry.
+        Any other structure with ``*``, or one that InChI refuses, gets its canonical SMILES.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def identity(smiles: str, row: int | None = None) -> str:
     """
     mol = parse(smiles, row)
     if not _ends(mol):
-        return _connectivity(mol) or Chem.MolToSmiles(mol, isomericSmiles=False)
+        return _key(mol, stereo) or Chem.MolToSmiles(mol, isomericSmiles=stereo)
     try:
         unit, head, tail = _repeat_unit(smiles, row)
         ring = Chem.Mol()
@@ -138,15 +140,15 @@ def identity(smiles: str, row: int | None = None) -> str:
         with rdBase.BlockLogs():
             ring = Chem.molzip(ring)
             Chem.SanitizeMol(ring)
-        key = _connectivity(ring)
+        key = _key(ring, stereo)
     except (MoleculeError, Chem.MolSanitizeException, RuntimeError, ValueError):
         key = ""
-    return f"poly-{key}" if key else Chem.MolToSmiles(mol, isomericSmiles=False)
+    return f"poly-{key}" if key else Chem.MolToSmiles(mol, isomericSmiles=stereo)
 
 
-def _connectivity(mol: Chem.Mol) -> str:
+def _key(mol: Chem.Mol, stereo: bool) -> str:
     with rdBase.BlockLogs():
-        return Chem.MolToInchiKey(mol).split("-")[0]
+        return "-".join(Chem.MolToInchiKey(mol).split("-")[: 1 + stereo])
 
 
 def formula(smiles: str, row: int | None = None) -> str:

@@ -30,8 +30,9 @@ def homopolymer_tg(form: str = "h_capped", status: str | None = "verified", dupl
     status : {"verified", "recalled", None}
         Which rows: those whose source was read, those stated from memory, or all.
     duplicates : bool
-        False: one row per polymer with the median of its values; the frame's columns ``n_sources``, ``y_min``,
-        ``y_max`` and ``source`` say what was merged. True: every row, one per source and tacticity.
+        False: one row per repeat unit (cis and trans told apart, tacticities not) with the median of its values; the
+        frame's columns ``n_rows``, ``y_min``, ``y_max`` and ``source`` say what was merged. True: every row, one per
+        source and tacticity.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def homopolymer_tg(form: str = "h_capped", status: str | None = "verified", dupl
     Raises
     ------
     UnknownDatasetError
-        When `form` or `status` is not one of these.
+        When the set has no such `form` or `status`.
     course_lib.molecules.MoleculeError
         When a structure cannot be read.
     """
@@ -60,12 +61,14 @@ def homopolymer_tg(form: str = "h_capped", status: str | None = "verified", dupl
     frame = table[chosen].reset_index(drop=True)
 
     frame["smiles"] = [FORMS[form](row, row["file_row"]) for _, row in frame.iterrows()]
-    frame["polymer"] = [identity(text, row) for text, row in zip(frame["repeat_unit"], frame["file_row"], strict=True)]
+    units = list(zip(frame["repeat_unit"], frame["file_row"], strict=True))
+    frame["polymer"] = [identity(text, row, stereo=True) for text, row in units]
+    frame["connectivity"] = [identity(text, row) for text, row in units]
     frame["y"] = frame["tg_k"].astype(float)
     if not duplicates:
         frame = _one_row_per_polymer(frame)
-    frame["group"] = _linked(frame["polymer"], frame["smiles"].map(identity))
-    return make("homopolymer_tg", frame.drop(columns="polymer"), left_out)
+    frame["group"] = _linked(frame["connectivity"], frame["smiles"].map(identity))
+    return make("homopolymer_tg", frame.drop(columns=["polymer", "connectivity"]), left_out)
 
 
 def _one_row_per_polymer(frame: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +79,7 @@ def _one_row_per_polymer(frame: pd.DataFrame) -> pd.DataFrame:
     merged = grouped.first()
     merged["y"] = merged["tg_k"] = grouped["y"].median()
     merged["y_min"], merged["y_max"] = grouped["y"].min(), grouped["y"].max()
-    merged["n_sources"] = grouped.size()
+    merged["n_rows"] = grouped.size()
     for column in ("tacticity", "source", "status", "note"):
         if column in frame:
             merged[column] = grouped[column].agg(join)
