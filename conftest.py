@@ -4,15 +4,15 @@ nbval starts its kernels with this process's environment: the same as the build'
 """
 
 import os
+from pathlib import Path
 
 
 def pytest_configure(config):
     """Fix the environment of the tests and of nbval's kernels."""
-    notebooks = config.getoption("nbval", False) or config.getoption("nbval_lax", False)
     os.environ["COURSE_PROGRESS"] = "0"
     os.environ["COURSE_MODE"] = "fast"
     os.environ["OMP_WAIT_POLICY"] = "passive"
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline" if notebooks else "Agg"
-    os.environ["MATPLOTLIBRC"] = os.devnull
+    os.environ.pop("MPLBACKEND", None)  # kernels then draw inline, and the tests by the file below
+    os.environ["MATPLOTLIBRC"] = str(Path(__file__).parent / "tests" / "matplotlibrc")
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")

@@ -114,6 +114,7 @@ def execute(
                 resources={"metadata": {"path": str(folder)}},
                 record_timing=False,
                 coalesce_streams=True,
+                extra_arguments=["--IPKernelApp.log_level=40"],  # no warning about the kernel's local connection
             )
             if after_cell is not None:
                 client.on_cell_executed = lambda **_: after_cell()

@@ -97,7 +97,7 @@ def read_header(path: Path) -> Header:
 def parse_header(markdown: list[str]) -> Header:
     """Read the header from the texts of a lesson's Markdown cells; see `read_header`."""
     first = markdown[0] if markdown else ""
-    title = re.match(r"# (\d\d) (.+)\n+(.+)", first)
+    title = re.match(r"# (\d\d) (.+)\n\s*\n((?:.+\n?)+)", first)
     if not title:
         raise HeaderError("the first cell must be '# NN Title' and one sentence with the aim")
     box = next((text for text in markdown if text.lstrip().startswith("> **In this lesson**")), None)
@@ -131,7 +131,7 @@ def parse_header(markdown: list[str]) -> Header:
     return Header(
         number=title[1],
         title=title[2].strip(),
-        aim=title[3].strip(),
+        aim=" ".join(title[3].split()),
         objectives=tuple(part.strip() for part in values["Objectives"].split(";") if part.strip()),
         prerequisites=values["Prerequisites"],
         teaching=minutes["Teaching"],
