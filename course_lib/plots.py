@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "MARKERS", "comparison", "folds", "learning_curve", "parity", "score_distribution"]
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "comparison",
+    "estimates",
+    "folds",
+    "learning_curve",
+    "named_values",
+    "parity",
+    "score_distribution",
+]
 
 COLOURS: tuple[str, ...] = (
     "#0072B2",  # blue
@@ -394,4 +404,119 @@ def folds(groups, splitter, *, y=None, title: str = "", max_splits: int = 8, ax:
     ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
     if title:
         ax.set_title(_wrap(title, 70), fontsize=11, pad=24)
+    return ax
+
+
+def named_values(
+    values,
+    names,
+    *,
+    units: str = "",
+    quantity: str = "value",
+    n_named: int = 9,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """All values of a table in rising order, a few of them with their names.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+    names : array-like of shape (n,)
+        What each value belongs to.
+    units, quantity, title : str
+        For the value axis and above.
+    n_named : int
+        How many points are named, at even distances on the value axis, the smallest and the largest among them.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ, or there are fewer than two values.
+    """
+    values, names = np.asarray(values, dtype=float), np.asarray(names).astype(str)
+    if values.ndim != 1 or values.shape != names.shape or len(values) < 2:
+        raise ValueError(f"values {values.shape} and names {names.shape} must be lists of one length, at least 2")
+    order = np.argsort(values, kind="stable")
+    values, names = values[order], names[order]
+    ax = _axes(ax, 8.4, 4.6)
+    place = np.arange(len(values))
+    ax.plot(place, values, ".", markersize=4, color=COLOURS[0])
+    wanted = np.linspace(values[0], values[-1], n_named)
+    chosen = np.unique([0, len(values) - 1, *(int(np.abs(values - w).argmin()) for w in wanted[1:-1])])
+    height = np.ptp(values) or 1.0
+    for number in chosen:
+        left = number > 0.55 * len(values)
+        ax.plot(number, values[number], "o", markersize=7, color=COLOURS[1])
+        ax.annotate(
+            names[number],
+            (number, values[number]),
+            xytext=(-9 if left else 9, 0),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="center",
+            fontsize=8.5,
+        )
+    ax.set(xlim=(-0.02 * len(values), 1.02 * len(values)), ylim=(values[0] - 0.06 * height, values[-1] + 0.06 * height))
+    ax.set_xlabel("place in the order")
+    ax.set_ylabel(_with_units(quantity, units))
+    ax.grid(axis="y", alpha=0.3)
+    _title(ax, title)
+    return ax
+
+
+def estimates(
+    estimated: Mapping[str, Sequence[float]],
+    measured: Mapping[str, Sequence[float]],
+    *,
+    units: str = "",
+    tolerance: float | None = 0.1,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Error that cross-validation promised against the error on molecules outside, one point a draw.
+
+    Parameters
+    ----------
+    estimated, measured : mapping name -> array-like of shape (n_draws,)
+        Cross-validated error and error outside, for each model.
+    units, title : str
+    tolerance : float, optional
+        Half width of the grey band, as a share of the error outside.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When the two do not name the same models, or lengths differ.
+    """
+    if set(estimated) != set(measured) or not estimated:
+        raise ValueError(f"estimated has {', '.join(estimated)}; measured has {', '.join(measured)}")
+    ax = _axes(ax, 6.4, 6.0)
+    for number, name in enumerate(estimated):
+        x, y = np.asarray(measured[name], dtype=float), np.asarray(estimated[name], dtype=float)
+        if x.ndim != 1 or x.shape != y.shape:
+            raise ValueError(f"{name}: {y.shape} estimates for {x.shape} errors")
+        ax.scatter(x, y, s=26, alpha=0.8, linewidths=0, zorder=3, label=_wrap(name, 30), **_style(number))
+    every = np.concatenate([np.asarray(v, dtype=float) for v in (*estimated.values(), *measured.values())])
+    span = np.array([0.9 * every.min(), 1.05 * every.max()])
+    ax.plot(span, span, color=_GREY, linewidth=1, zorder=1, label="estimate = error outside")
+    if tolerance is not None:
+        low, high = span * (1 - tolerance), span * (1 + tolerance)
+        label = f"within {100 * tolerance:.0f} %"
+        ax.fill_between(span, low, high, color="#999999", alpha=0.2, linewidth=0, zorder=0, label=label)
+    ax.set(xlim=span, ylim=span, aspect="equal")
+    ax.set_xlabel(_with_units("error on all molecules outside", units))
+    ax.set_ylabel(_with_units("error that cross-validation promised", units))
+    ax.legend(loc="best", fontsize=8, framealpha=0.85)
+    _title(ax, title)
     return ax
