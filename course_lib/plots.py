@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "MARKERS",
+    "boosting_steps",
     "comparison",
+    "dots",
     "estimates",
+    "fold_viewer",
     "folds",
     "learning_curve",
     "named_values",
     "parity",
     "score_distribution",
+    "search_history",
+    "tree_steps",
 ]
 
 COLOURS: tuple[str, ...] = (
@@ -519,4 +524,219 @@ def estimates(
     ax.set_ylabel(_with_units("error that cross-validation promised", units))
     ax.legend(loc="best", fontsize=8, framealpha=0.85)
     _title(ax, title)
+    return ax
+
+
+# ------------------------------------------------------------------------------------------------------------ lesson 03
+def boosting_steps(
+    x, y, steps: Mapping[int, Callable], *, xlabel: str = "x", ylabel: str = "y", units: str = "", axes=None
+) -> np.ndarray:
+    """Show what a boosted model on one variable says after some numbers of trees, and what is still wrong then.
+
+    Parameters
+    ----------
+    x, y : array-like of shape (n,)
+        The variable and the target of the training molecules.
+    steps : mapping number of trees -> function
+        Each function takes x of shape (m,) and gives predictions of shape (m,).
+    xlabel, ylabel, units : str
+    axes : array of matplotlib Axes, shape (2, len(steps)), optional
+
+    Returns
+    -------
+    ndarray of Axes, shape (2, len(steps))
+        Above: data and prediction. Below: the errors that the next tree is given.
+    """
+    import matplotlib.pyplot as plt
+
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if axes is None:
+        size = (3.1 * len(steps), 5.2)
+        axes = plt.subplots(2, len(steps), figsize=size, sharex=True, sharey="row", layout="constrained")[1]
+    axes = np.asarray(axes).reshape(2, len(steps))
+    grid = np.linspace(x.min(), x.max(), 500)
+    for (number, function), (top, bottom) in zip(steps.items(), axes.T, strict=True):
+        error = y - function(x)
+        top.scatter(x, y, s=14, color=COLOURS[0], alpha=0.6, linewidths=0)
+        top.plot(grid, function(grid), color=COLOURS[1], linewidth=1.8)
+        top.set_title(f"{number} tree{'s' if number != 1 else ''}", fontsize=11)
+        bottom.axhline(0, color=_GREY, linewidth=1)
+        bottom.vlines(x, 0, error, color=COLOURS[0], alpha=0.4, linewidth=1)
+        bottom.scatter(x, error, s=10, color=COLOURS[0], linewidths=0)
+        bottom.set_title(f"mean size {np.abs(error).mean():.0f} {units}", fontsize=10)
+        bottom.set_xlabel(_wrap(xlabel, 34))
+    axes[0, 0].set_ylabel(_with_units(ylabel, units))
+    axes[1, 0].set_ylabel(_with_units("error that is left", units))
+    return axes
+
+
+def tree_steps(
+    x, y, trees: Mapping[str, Callable], *, xlabel: str = "x", ylabel: str = "y", units: str = "", axes=None
+) -> np.ndarray:
+    """Single trees on one variable side by side: the steps they predict, and where they cut.
+
+    Parameters
+    ----------
+    x, y : array-like of shape (n,)
+    trees : mapping name -> function
+        Each function takes x of shape (m,) and gives predictions of shape (m,).
+    xlabel, ylabel, units : str
+    axes : array of matplotlib Axes, shape (len(trees),), optional
+
+    Returns
+    -------
+    ndarray of Axes, shape (len(trees),)
+    """
+    import matplotlib.pyplot as plt
+
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if axes is None:
+        size = (4.4 * len(trees), 3.4)
+        axes = plt.subplots(1, len(trees), figsize=size, sharey=True, squeeze=False, layout="constrained")[1][0]
+    axes = np.asarray(axes).ravel()
+    grid = np.linspace(x.min(), x.max(), 2001)
+    for ax, (name, function) in zip(axes, trees.items(), strict=True):
+        steps = function(grid)
+        for cut in grid[1:][np.diff(steps) != 0]:
+            ax.axvline(cut, color=_GREY, linewidth=0.8, linestyle=":")
+        ax.scatter(x, y, s=16, color=COLOURS[0], alpha=0.6, linewidths=0)
+        ax.plot(grid, steps, color=COLOURS[1], linewidth=1.8)
+        ax.set_xlabel(_wrap(xlabel, 46))
+        _title(ax, name, 44)
+    axes[0].set_ylabel(_with_units(ylabel, units))
+    return axes
+
+
+def fold_viewer(
+    split_by: str = "rows", n_folds: int = 5, rows_per_molecule: int = 6, n_molecules: int = 10, ax: Axes | None = None
+) -> Axes:
+    """Folds of augmented rows, dealt by row or by molecule: a made-up table for :func:`folds`.
+
+    Parameters
+    ----------
+    split_by : {"rows", "molecules"}
+    n_folds, rows_per_molecule, n_molecules : int
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        For any other ``split_by``.
+    """
+    from sklearn.model_selection import KFold
+
+    from course_lib.splits import GroupKFold
+
+    splitters = {"rows": KFold, "molecules": GroupKFold}
+    if split_by not in splitters:
+        raise ValueError(f"split_by is {split_by!r}: choose 'rows' or 'molecules'")
+    groups = np.repeat(np.arange(n_molecules), rows_per_molecule)
+    splitter = splitters[split_by](n_folds, shuffle=True, random_state=0)
+    title = f"{n_molecules} molecules with {rows_per_molecule} rows each, {n_folds} folds of {split_by}"
+    return folds(groups, splitter, title=title, max_splits=n_folds, ax=ax)
+
+
+def search_history(
+    scores: Mapping[str, Sequence[float]],
+    *,
+    start: float | None = None,
+    units: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Errors that a search of hyperparameters met, evaluation by evaluation, and the smallest so far.
+
+    Parameters
+    ----------
+    scores : mapping name of the method -> errors in order
+        Smaller is better.
+    start : float, optional
+        Error of the settings left as they come, as a dashed line.
+    units, title : str
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = _axes(ax, 5.6, 4.0)
+    for number, (name, values) in enumerate(scores.items()):
+        values, style = np.asarray(values, dtype=float), _style(number)
+        at = np.arange(1, len(values) + 1)
+        ax.scatter(at, values, s=24, alpha=0.6, linewidths=0, zorder=3, **style)
+        best = np.minimum.accumulate(values)
+        ax.step(at, best, where="post", color=style["color"], linewidth=1.8, linestyle="-" if number == 0 else "--",
+                label=f"{name}: smallest so far")  # fmt: skip
+    if start is not None:
+        ax.axhline(start, color=_GREY, linestyle=":", linewidth=1.4, label="settings as they come")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("evaluation")
+    ax.set_ylabel(_with_units("error of the inner folds", units))
+    ax.legend(loc="best", fontsize=8, framealpha=0.85)
+    ax.grid(alpha=0.3)
+    _title(ax, title, 48)
+    return ax
+
+
+def dots(
+    table: pd.DataFrame,
+    *,
+    xlabel: str = "",
+    title: str = "",
+    band: tuple[float, float] | None = None,
+    zero: str = "",
+    highlight: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """One line for each row of a table, one mark for each column: arms against data sets, say.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers; NaN leaves a mark out. Index: labels of the lines. Columns: names for the legend.
+    xlabel, title : str
+    band : (low, high), optional
+        A grey band, such as what is too small to matter.
+    zero : str
+        What stands at 0, written into the legend.
+    highlight : str, optional
+        A column to draw as large open marks (today's run beside the full one).
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When the table holds no number.
+    """
+    if not np.isfinite(table.to_numpy(dtype=float)).any():
+        raise ValueError("there is nothing to draw")
+    ax = _axes(ax, 7.2, 1.5 + 0.36 * len(table))
+    if band is not None:
+        ax.axvspan(*band, color="#999999", alpha=0.2, linewidth=0)
+    ax.axvline(0, color=_GREY, linewidth=1, label=zero or None)
+    lines = np.arange(len(table))
+    shifts = np.linspace(-0.25, 0.25, len(table.columns)) if len(table.columns) > 1 else np.zeros(1)
+    for number, (name, shift) in enumerate(zip(table.columns, shifts, strict=True)):
+        style = _style(number)
+        if name == highlight:
+            style = {"facecolors": "none", "edgecolors": "#000000", "marker": "o", "s": 70, "linewidths": 1.6}
+        else:
+            style |= {"s": 30, "linewidths": 0, "alpha": 0.85}
+        ax.scatter(table[name], lines + shift, label=str(name), zorder=3, **style)
+    ax.set_yticks(lines, [_wrap(name, 34) for name in table.index], fontsize=9)
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.hlines(lines[:-1] + 0.5, *ax.get_xlim(), color="#DDDDDD", linewidth=0.6, zorder=0)
+    ax.margins(x=0.03)
+    ax.set_xlabel(_wrap(xlabel, 80))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
+    ax.grid(axis="x", alpha=0.3)
+    _title(ax, title, 70)
     return ax
