@@ -1,0 +1,267 @@
+"""Checks of lesson 01: the cost of a default, how sharp fifty errors are, copies, a choice inside the folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+
+
+@exercise(
+    "1.1",
+    solution=lambda: Case(63),
+    wrong_answers=lambda: [
+        Case(20, says="either side"),
+        Case(40, says="tree itself"),
+        Case(50, says="one of the two"),
+        Case(62.5, says="half a molecule"),
+        Case(62, says="rounded down"),
+        Case(26, says="multiplied"),
+        Case(32, says="one leaf only"),
+        Case(100, says="smaller table"),
+        Case("63 molecules", says="number"),
+    ],
+)
+def _smallest_table(answer: object, **context: object) -> Verdict:
+    if isinstance(answer, str) or np.ndim(answer) != 0:
+        return wrong("The answer should be one number of molecules, without quotes or units.")
+    value = float(answer)  # type: ignore[arg-type]
+    if value == 63:
+        return right(
+            "A tree needs 2 x 20 molecules, 0.8 of what its fold trains on, which is four fifths of the table: "
+            "40 / 0.8 / 0.8 = 62.5, so 63. Well below it LightGBM in five-fold cross-validation is the mean, disguised."
+        )
+    if value == 20:
+        return wrong("20 fill one leaf. A cut makes two: there must be 20 on either side of it.")
+    if value == 40:
+        return wrong("The tree itself needs 40, but it does not see the whole table: go back from tree to fold.")
+    if value == 50:
+        return wrong(
+            "You went back one of the two steps. A tree sees 0.8 of the training molecules, and those are four fifths "
+            "of the table."
+        )
+    if value == 62.5:
+        return wrong("The sum is right, but there is no half a molecule: the smallest whole number that is enough?")
+    if value == 62:
+        return wrong("You rounded down: with 62 an average tree sees a little less than it needs.")
+    if 25 <= value <= 26:
+        return wrong("You multiplied by 0.8 where the way back, from the tree to the table, divides.")
+    if value in (31, 31.25, 32):
+        return wrong("You went back from 20, which is enough for one leaf only. Go back from what a cut needs.")
+    if value > 63:
+        return wrong("That is enough, but a smaller table is enough too.")
+    return wrong("Start at the tree: how many molecules does one cut need? Then go back: 0.8, and four folds of five.")
+
+
+@exercise(
+    "1.2",
+    solution=lambda: Case(lambda e: np.std(e, ddof=1) / np.sqrt(len(e))),
+    wrong_answers=lambda: [
+        Case(lambda e: np.std(e), says="single molecule"),
+        Case(lambda e: np.std(e, ddof=1) / len(e), says="square root"),
+        Case(lambda e: np.var(e, ddof=1) / np.sqrt(len(e)), says="squared kelvin"),
+        Case(lambda e: np.var(e, ddof=1) / len(e), says="squared kelvin"),
+        Case(lambda e: np.mean(e) / np.sqrt(len(e)), says="scatter"),
+        Case(lambda e: np.mean(e), says="itself"),
+        Case(lambda e: np.sqrt(np.mean(e**2) / len(e)), says="from zero"),
+        Case(lambda e: np.std(e, ddof=1) / np.sqrt(50), says="written into"),
+        Case(lambda e: 1.96 * np.std(e, ddof=1) / np.sqrt(len(e)), says="95 %"),
+        Case(lambda e: e / np.sqrt(len(e)), says="one number"),
+        Case(3.5, says="function"),
+    ],
+)
+def _standard_error(answer: object, **context: object) -> Verdict:
+    if not callable(answer):
+        return wrong("The answer should be the function itself, without brackets behind its name.")
+    rng = np.random.default_rng(3)
+    errors = np.abs(rng.normal(0.0, 30.0, size=24)) + 5.0
+    result = call(answer, errors.copy())
+    if np.ndim(result) != 0:
+        return wrong("The function should return one number: how far the mean moves, not one value a molecule.")
+    value, n = float(result), len(errors)
+
+    def near(x: float) -> bool:
+        return bool(np.isclose(value, x, rtol=0.005))
+
+    sd, spread = errors.std(ddof=1), errors.std()
+    if near(sd / np.sqrt(n)) or near(spread / np.sqrt(n)):
+        other = np.abs(rng.normal(0.0, 8.0, size=90))
+        again = float(call(answer, other.copy()))
+        if not np.isclose(again, other.std(ddof=1) / np.sqrt(90), rtol=0.01):
+            return wrong("Right for one table, wrong for another of a different length: where does the 24 come from?")
+        return right(
+            "The scatter of single errors, divided by the square root of their number. Put it behind every mean "
+            "absolute error as plus or minus: with fifty molecules it is about a tenth of the error, for any model."
+        )
+    if near(sd) or near(spread):
+        return wrong("That is the scatter of the error of a single molecule. The mean of many moves less.")
+    if near(sd / n) or near(spread / n):
+        return wrong("You divided by the number of molecules. Errors partly cancel: it goes with its square root.")
+    if any(near(x) for x in (sd**2 / np.sqrt(n), sd**2 / n, sd**2, spread**2 / np.sqrt(n), spread**2 / n)):
+        return wrong("That is a variance, in squared kelvin. The standard error has the unit of the errors.")
+    if near(errors.mean()):
+        return wrong("That is the mean absolute error itself. The question is how far it would move.")
+    if near(errors.mean() / np.sqrt(n)):
+        return wrong("You took the mean of the errors. Their scatter decides how far it can move, not their size.")
+    if near(np.sqrt((errors**2).mean() / n)):
+        return wrong("You measured the scatter from zero. Measure it from the mean of the absolute errors.")
+    if near(sd / np.sqrt(50)) or near(spread / np.sqrt(50)):
+        return wrong("The 50 is written into your function; this table has 24 errors. Use the length of what comes in.")
+    if any(near(z * s / np.sqrt(n)) for z in (1.96, 2.0) for s in (sd, spread)):
+        return wrong("That is the half width of a 95 % interval, about two standard errors. Give one.")
+    return wrong("Standard error of a mean: standard deviation of the values / square root of how many there are.")
+
+
+# Molecules of a made-up split, one name a row: 4 of the 8 test rows are known, 2 of the 5 test molecules, 3 of the 11
+# training rows, 1 row in its place, so that each slip gives another number.
+_TRAIN = np.array(["A", "C", "D", "B", "A", "E", "F", "G", "H", "I", "J"])
+_TEST = np.array(["A", "B", "B", "A", "X", "Y", "Y", "Z"])
+
+
+@exercise(
+    "1.3",
+    solution=lambda: Case(lambda train, test: np.isin(test, train).mean()),
+    wrong_answers=lambda: [
+        Case(lambda train, test: np.isin(train, test).mean(), says="training rows"),
+        Case(lambda train, test: len(set(train) & set(test)) / len(set(test)), says="copies"),
+        Case(lambda train, test: int(np.isin(test, train).sum()), says="share"),
+        Case(lambda train, test: len(set(train) & set(test)), says="molecules"),
+        Case(lambda train, test: 1 - np.isin(test, train).mean(), says="not been seen"),
+        Case(lambda train, test: np.isin(test, train).sum() / len(train), says="divided"),
+        Case(lambda train, test: 100 * np.isin(test, train).mean(), says="per cent"),
+        Case(lambda train, test: np.isin(test, train), says="one number"),
+        Case(lambda train, test: np.mean([a == b for a, b in zip(train, test, strict=False)]), says="position"),
+        Case(0.5, says="function"),
+    ],
+)
+def _share_seen(answer: object, **context: object) -> Verdict:
+    if not callable(answer):
+        return wrong("The answer should be the function itself, without brackets behind its name.")
+    result = call(answer, _TRAIN.copy(), _TEST.copy())
+    if np.ndim(result) != 0:
+        return wrong("You marked the test rows that have been seen. Now make one number of the marks: their share.")
+    value = float(result)
+
+    def near(x: float) -> bool:
+        return bool(np.isclose(value, x, atol=1e-6))
+
+    if near(0.5):
+        none = float(call(answer, np.array(["A", "B", "C"]), np.array(["X", "Y", "Z", "Y"])))
+        most = float(call(answer, np.array(["A", "B", "C"]), np.array(["A", "A", "C", "Y"])))
+        if near(0.5) and np.isclose(none, 0) and np.isclose(most, 0.75):
+            return right(
+                "One line, and worth running on every split you make. course_lib.splits.assert_no_leak does it for all "
+                "splits of this course, and stops when the share is not zero."
+            )
+        if np.isclose(none, 1) or np.isclose(most, 0.25):
+            return wrong("You counted the test rows that have not been seen.")
+        return wrong("Right for one split, wrong for another: does your function use both of its arguments?")
+    if near(3 / 11):
+        return wrong("That is the share of training rows whose molecule is in the test. Turn the question round.")
+    if near(0.4):
+        return wrong(
+            "You counted each molecule once. The score is a mean over rows, so copies in the test count as often as "
+            "they stand there: take rows."
+        )
+    if near(len(set(_TRAIN) & set(_TEST))):
+        return wrong("That is how many molecules the two sides have in common. Asked: which share of the test rows.")
+    if near(4):
+        return wrong("That is the number of test rows that have been seen. A share is divided by how many there are.")
+    if near(4 / len(_TRAIN)):
+        return wrong("You divided by the number of training rows; it is the test rows that you count.")
+    if near(50):
+        return wrong("That is in per cent. Give the share, between 0 and 1.")
+    if near(1 / len(_TEST)) or near(1 / len(_TRAIN)) or near(1):
+        return wrong("You compared the rows position by position. A copy can stand anywhere in the training rows.")
+    return wrong("For each test row ask: is its molecule among the training rows? Then average. np.isin helps.")
+
+
+def _noise() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(50, 300)), rng.normal(size=50)
+
+
+def _pipeline_cases() -> dict[str, Any]:
+    from sklearn.feature_selection import SelectFromModel, SelectKBest, f_regression
+    from sklearn.linear_model import OrthogonalMatchingPursuit, Ridge
+    from sklearn.pipeline import make_pipeline
+
+    X, y = _noise()
+
+    def best(k: int = 20) -> SelectFromModel:
+        return SelectFromModel(OrthogonalMatchingPursuit(n_nonzero_coefs=k), threshold=1e-9)
+
+    chosen = best().fit(X, y).get_support()
+    return {
+        "right": make_pipeline(best(), Ridge(0.1)),
+        "by correlation": make_pipeline(SelectKBest(f_regression, k=20), Ridge(0.1)),
+        "no choice": Ridge(0.1),
+        "no choice in a pipeline": make_pipeline(Ridge(0.1)),
+        "choice only": best(),
+        "wrong order": make_pipeline(Ridge(0.1), best()),
+        "columns": X[:, chosen],
+        "score": -0.3,
+        "classes": make_pipeline(SelectKBest(k=20), Ridge(0.1)),
+        "too many": make_pipeline(best(40), Ridge(0.1)),
+        "tuple": (best(), Ridge(0.1)),
+        "class": Ridge,
+    }
+
+
+@exercise(
+    "1.4",
+    solution=lambda: Case(_pipeline_cases()["right"]),
+    wrong_answers=lambda: [
+        Case(_pipeline_cases()["no choice"], says="all descriptors"),
+        Case(_pipeline_cases()["no choice in a pipeline"], says="all descriptors"),
+        Case(_pipeline_cases()["choice only"], says="predict"),
+        Case(_pipeline_cases()["wrong order"], says="before"),
+        Case(_pipeline_cases()["columns"], says="table"),
+        Case(_pipeline_cases()["score"], says="score"),
+        Case(_pipeline_cases()["classes"], says="classes"),
+        Case(_pipeline_cases()["too many"], says="instead of 20"),
+        Case(_pipeline_cases()["tuple"], says="make_pipeline"),
+        Case(_pipeline_cases()["class"], says="brackets"),
+    ],
+)
+def _honest(answer: Any, **context: object) -> Verdict:
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(answer, type):
+        return wrong("That is the class. Make a model of it with brackets: Ridge(0.1), not Ridge.")
+    if isinstance(answer, (tuple, list)):
+        return wrong("These may be the right parts, but not joined: make_pipeline(first, second) makes one model.")
+    if np.isscalar(answer):
+        return wrong("That looks like a score. The answer is the estimator that cross_val_predict gets.")
+    if not hasattr(answer, "fit"):
+        return wrong(
+            "That is a table. Whatever columns it holds were chosen with all values in sight: give the estimator that "
+            "does the choosing when it is fitted."
+        )
+    steps = [step for _, step in answer.steps] if isinstance(answer, Pipeline) else [answer]
+    choosing = [position for position, step in enumerate(steps) if hasattr(step, "get_support")]
+    if not choosing:
+        return wrong("Nothing is chosen: this fits all descriptors. The choice must be a step of the estimator.")
+    if choosing[-1] == len(steps) - 1:
+        if len(steps) == 1:
+            return wrong("This chooses descriptors and stops: it cannot predict. The model comes after it.")
+        return wrong("The order is turned round: the choice must come before the model that uses it.")
+    from sklearn.feature_selection import f_classif
+
+    if any(getattr(steps[position], "score_func", None) is f_classif for position in choosing):
+        return wrong(
+            "SelectKBest scores columns by f_classif unless told otherwise, and that is for classes. Say "
+            "SelectKBest(f_regression, k=20), or use best_20."
+        )
+    X, y = _noise()
+    fitted = clone(answer).fit(X, y)
+    found = int(np.sum(fitted.steps[choosing[-1]][1].get_support()))
+    if found != 20:
+        return wrong(f"Your pipeline chooses {found} descriptors instead of 20.")
+    return right(
+        "cross_val_predict fits the whole pipeline anew in each fold, so the descriptors are chosen on four folds and "
+        "the fifth has had no say. The next cell shows what that does to the score."
+    )
