@@ -209,9 +209,9 @@ def decide(
     difference = estimate - margin
     if df < 1 or math.isinf(se):
         low, high, p = -math.inf, math.inf, 1.0
-    elif se <= 1e-12 * max(abs(estimate), abs(margin), 1e-300):  # all units agree to the last digit
+    elif se <= 1e-12 * max(abs(estimate), abs(margin)):  # all units agree to the last digit
         low = high = estimate
-        p = 0.0 if abs(difference) > se else 1.0
+        p = 0.0 if abs(difference) > 1e-12 * max(abs(estimate), abs(margin)) else 1.0
     else:
         half = float(stats.t.ppf(0.975, df)) * se
         low, high = estimate - half, estimate + half
@@ -327,7 +327,11 @@ def decide_family(
 def results_dir() -> Path:
     """Folder of the full runs' tables: ``$COURSE_RESULTS``, else ``results`` beside the package."""
     chosen = os.environ.get("COURSE_RESULTS", "").strip()
-    return Path(chosen) if chosen else Path(__file__).parents[2] / "results"
+    if chosen:
+        return Path(chosen)
+    from course_lib.results import RESULTS
+
+    return RESULTS
 
 
 def read_results() -> pd.DataFrame:

@@ -103,7 +103,7 @@ def _middle_90(answer: object, **context: object) -> Verdict:
     "0.3",
     solution=lambda: Case(40),
     wrong_answers=lambda: [
-        Case(20, says="twice"),
+        Case(20, says="Twice"),
         Case(4, says="times"),
         Case(14, says="square root"),
         Case(2.5, says="fewer"),

@@ -1,0 +1,145 @@
+"""Exercises: every check knows typical mistakes, the stub is not attempted, and the register guards itself."""
+
+import numpy as np
+import pytest
+
+from course_lib.teaching import check, show_prediction
+from course_lib.teaching.checks import examine, is_stub, number
+from course_lib.teaching.exercises import Case, all_exercises, call, exercise, find, right, wrong
+
+EXERCISES = all_exercises()
+
+
+@pytest.mark.parametrize("ex", EXERCISES, ids=lambda ex: ex.id)
+def test_the_solution_passes_and_is_explained(ex):
+    case = ex.solution()
+    state, text = examine(ex.id, case.answer, **case.context)
+    assert state == "correct", text
+    assert len(text) > 20, "a right answer deserves a reason"
+
+
+@pytest.mark.parametrize("ex", EXERCISES, ids=lambda ex: ex.id)
+def test_at_least_three_typical_mistakes_are_diagnosed_by_name(ex):
+    cases = list(ex.wrong_answers())
+    diagnoses = []
+    for case in cases:
+        state, text = examine(ex.id, case.answer, **case.context)
+        assert case.says, "say which words the diagnosis must hold"
+        assert state == "not yet", f"{case.answer!r} passed"
+        assert not text.startswith("Your answer stopped with"), text
+        assert case.says in text, f"{case.answer!r}: {text}"
+        diagnoses.append(text)
+    assert len(set(diagnoses)) >= 3, "three different mistakes need three different diagnoses"
+
+
+@pytest.mark.parametrize("ex", EXERCISES, ids=lambda ex: ex.id)
+@pytest.mark.parametrize("stub", [..., None, lambda *a, **k: ..., [1, ...]], ids=["dots", "none", "function", "list"])
+def test_the_stub_is_not_attempted(ex, stub):
+    context = ex.solution().context
+    assert examine(ex.id, stub, **context) == ("not attempted yet", "")
+
+
+def test_stubs_are_told_from_answers():
+    def only_dots(x): ...
+
+    def only_pass(x):
+        pass
+
+    def only_docstring(x):
+        """Say nothing."""
+
+    def returns_none(x):
+        return None
+
+    def works(x):
+        return x + 1
+
+    for stub in (only_dots, only_pass, only_docstring, returns_none, {"a": ...}, (1, ...), ...):
+        assert is_stub(stub)
+    for answer in (works, 0, "", [], {}, np.array([1.0, 2.0]), lambda: 0, int):
+        assert not is_stub(answer)
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """A register with exercise 99.1, which asks for a function that doubles, and nothing left behind."""
+    from course_lib.teaching import exercises
+
+    monkeypatch.setattr(exercises, "_REGISTER", dict(exercises._REGISTER))
+
+    @exercise("99.1", solution=lambda: Case(lambda x: 2 * x), wrong_answers=list)
+    def _(answer, start=3, **context):
+        result = call(answer, start)
+        return right("Twice as much.") if result == 2 * start else wrong("Did you square it?")
+
+
+def test_check_prints_plain_text_and_returns_nothing(planted, capsys):
+    assert check("99.1", lambda x: x**2, start=4) is None
+    assert capsys.readouterr().out == "Exercise 99.1: not yet. Did you square it?\n"
+    check("99.1", lambda x: 2 * x)
+    assert capsys.readouterr().out == "Exercise 99.1: correct. Twice as much.\n"
+    check("99.1", ...)
+    assert capsys.readouterr().out == "Exercise 99.1: not attempted yet.\n"
+
+
+def test_answers_that_break_are_diagnosed_without_a_traceback(planted):
+    assert examine("99.1", lambda x: x / 0) == (
+        "not yet",
+        "Your answer stopped with ZeroDivisionError: division by zero",
+    )
+
+    def half_done(x):
+        factor = ...
+        return factor * x
+
+    state, text = examine("99.1", half_done)
+    assert state == "not attempted yet"
+    assert "..." in text
+
+    def returns_dots(x):
+        value = ...
+        return value
+
+    assert examine("99.1", returns_dots)[0] == "not attempted yet"
+
+
+def test_the_register_guards_itself(planted):
+    with pytest.raises(ValueError, match="registered twice"):
+        exercise("99.1", solution=Case, wrong_answers=list)(lambda answer: right(""))
+    with pytest.raises(ValueError, match=r"lesson\.number"):
+        exercise("one", solution=Case, wrong_answers=list)
+    with pytest.raises(KeyError, match=r"no exercise '0\.9'; lesson 0 has: 0\.1"):
+        find("0.9")
+    with pytest.raises(KeyError, match="no exercise 'x'"):
+        find("x")
+
+
+def test_a_checker_without_a_verdict_is_a_bug(planted):
+    exercise("99.2", solution=Case, wrong_answers=list)(lambda answer: True)
+    with pytest.raises(TypeError, match=r"99\.2"):
+        examine("99.2", 1)
+
+
+def test_predictions(capsys):
+    show_prediction(40, 37.66, "K")
+    show_prediction(37.7, 37.66, "K")
+    show_prediction(..., 37.66, "K")
+    show_prediction("Ridge", "ridge")
+    show_prediction("ridge", "LightGBM")
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "You predicted 40.0 K; measured: 37.7 K. You were 2.34 K too high."
+    assert out[1].endswith("That is what was measured, to three digits.")
+    assert out[2].startswith("Measured: 37.7 K. (You wrote no prediction")
+    assert out[3].endswith("As you said.")
+    assert out[4].endswith("Not as you said.")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (37.66, "37.7"), (0.5, "0.500"), (351, "351"), (12345, "12300"), (99.96, "100"), (-2.5, "-2.50"), (0, "0"),
+        (0.00001234, "1.23e-05"), (float("inf"), "inf"), (float("nan"), "nan"), (np.float64(0.04999), "0.0500"),
+    ],
+)  # fmt: skip
+def test_three_significant_digits(value, text):
+    assert number(value) == text
