@@ -462,12 +462,15 @@ def duplicates(name: str, number: int) -> Iterator[dict]:
 def forms(name: str, number: int) -> Iterator[dict]:
     """Compare the same polymers as monomer, H-capped repeat unit and CH3-capped trimer, on identical splits."""
     data = {form: datasets.load(name, form=form) for form in ("monomer", "h_capped", "trimer")}
-    groups = next(iter(data.values())).groups
+    # polymers that share their molecule with another polymer in any form stay out: the forms would need other splits
+    alone = [~pd.Series(one.groups).duplicated(keep=False).to_numpy() for one in data.values()]
+    keep = np.flatnonzero(np.all(alone, axis=0))
+    data = {form: one.subset(keep) for form, one in data.items()}
+    groups = data["h_capped"].groups
     splitter = GroupShuffleSplit(n_splits=1, train_size=N_TRAIN, random_state=number)
     train, test = next(splitter.split(groups, groups=groups))
     for form, one in data.items():
-        if not np.array_equal(one.groups, groups):
-            raise RuntimeError(f"{name}: the forms do not list the same polymers in the same order")
+        assert_no_leak(one.groups[train], one.groups[test])
         x = featurize.mordred2d(one.smiles).to_numpy(np.float32)
         for arm, model in {"LightGBM": lightgbm(min_child_samples=3), "GP": baselines.gp_matern()}.items():
             chooser = featurize.Descriptors(scale=False).fit(x[train])
@@ -573,12 +576,12 @@ class Stage:
 STAGES = {
     "estimate": Stage(estimate, SETS, range(50)),
     "extrapolation": Stage(extrapolation, SETS, range(20)),
-    "duplicates": Stage(duplicates, ("tg_vinyl",), range(20)),
-    "forms": Stage(forms, ("homopolymer_tg",), range(20)),
     "fixed": Stage(fixed, SETS, range(20)),
     "cv": Stage(cv, SETS, range(20)),
     "tuned": Stage(tuned, SETS, range(20)),
     "curve": Stage(curve, SETS, range(20)),
+    "duplicates": Stage(duplicates, ("tg_vinyl",), range(20)),
+    "forms": Stage(forms, ("homopolymer_tg",), range(20)),
     "imbalanced": Stage(imbalanced, ("flammable",), range(20)),
 }
 
