@@ -133,7 +133,7 @@ def execute(
 
 
 class _MemoryWatch(threading.Thread):
-    """Samples the resident memory of a client's kernel and its children every 50 ms."""
+    """Samples the resident memory of a client's kernel and its children ten times a second."""
 
     def __init__(self, client: NotebookClient) -> None:
         super().__init__(daemon=True)
@@ -142,7 +142,7 @@ class _MemoryWatch(threading.Thread):
 
     def run(self) -> None:
         kernel = None
-        while not self._done.wait(0.05):
+        while not self._done.wait(0.1):
             try:
                 if kernel is None:
                     kernel = psutil.Process(self.client.km.provisioner.pid)
