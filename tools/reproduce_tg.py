@@ -815,4 +815,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import reproduce_tg  # by its name, so that worker processes can import what they are sent
+
+    reproduce_tg.main()
