@@ -100,16 +100,16 @@ def read(name: str) -> datasets.Dataset:
     return data.subset(keep)
 
 
-@lru_cache(maxsize=1)
-def pool(name: str, jobs: int = 1) -> Pool:
+@lru_cache(maxsize=None)
+def pool(name: str) -> Pool:
     """Descriptors of a set. Molecules without a single conformer are left out and counted in tg_failures.csv."""
     data = read(name)
     rows, _ = featurize.augment(
-        data.smiles, n_conformers=ROWS, random_state=0, descriptors="mordred", n_jobs=jobs, return_failures=True
+        data.smiles, n_conformers=ROWS, random_state=0, descriptors="mordred", return_failures=True
     )
     at = rows.index.get_level_values("row").to_numpy()
     keep = np.unique(at)
-    x2 = featurize.mordred2d(data.smiles[keep], n_jobs=jobs).to_numpy(np.float32)
+    x2 = featurize.mordred2d(data.smiles[keep]).to_numpy(np.float32)
     x3 = rows.to_numpy(np.float32)
     molecule = np.searchsorted(keep, at)
     mean3 = pd.DataFrame(x3).groupby(molecule).mean().to_numpy(np.float32)
@@ -119,11 +119,11 @@ def pool(name: str, jobs: int = 1) -> Pool:
     return Pool(name, data.smiles, data.y, data.groups, x2, x3, molecule, rank, mean3, statistics)
 
 
-def failures(name: str) -> list[dict]:
+def failures(name: str, jobs: int) -> list[dict]:
     """Count the molecules that lost rows, by protocol and reason (no rows: those of fetched sets are not ours)."""
     data = read(name)
     _, failed = featurize.augment(
-        data.smiles, n_conformers=ROWS, random_state=0, descriptors="mordred", return_failures=True
+        data.smiles, n_conformers=ROWS, random_state=0, descriptors="mordred", n_jobs=jobs, return_failures=True
     )
     table = failed.assign(lost=failed["asked"] - failed["got"], nothing=failed["got"] == 0)
     table["reason"] = table["reason"].str.replace(r"\s*\(.*", "", regex=True)  # the counts behind differ by molecule
@@ -632,14 +632,14 @@ def run(stages: list[str], sets: list[str], jobs: int) -> None:
 
 def prepare(sets: list[str], jobs: int) -> None:
     """Conformers and descriptors of every set, into the cache, and the table of what failed."""
+    RESULTS.mkdir(exist_ok=True)
     lost = []
     for name in sets:
         print(f"{name}: descriptors", flush=True)
-        pool(name, jobs)
-        lost += failures(name)
-    pool.cache_clear()
-    RESULTS.mkdir(exist_ok=True)
-    pd.DataFrame(lost).to_csv(RESULTS / "tg_failures.csv", index=False, lineterminator="\n")
+        lost += failures(name, jobs)
+        featurize.mordred2d(read(name).smiles, n_jobs=jobs)
+    if set(sets) == set(SETS):
+        pd.DataFrame(lost).to_csv(RESULTS / "tg_failures.csv", index=False, lineterminator="\n")
 
 
 # --- summary and verdicts -------------------------------------------------------------------------------------------
