@@ -26,7 +26,7 @@ import jupytext
 import nbformat
 import psutil
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 import hygiene
@@ -100,7 +100,7 @@ def execute(
     Raises
     ------
     BuildError
-        When a cell stops with an error.
+        When a cell stops with an error or takes too long, or the kernel dies.
     """
     before = dict(os.environ)
     with tempfile.TemporaryDirectory() as profile:
@@ -122,7 +122,7 @@ def execute(
             start = time.perf_counter()
             try:
                 client.execute()
-            except CellExecutionError as error:
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise BuildError(str(error)) from None
             finally:
                 watch.stop()
