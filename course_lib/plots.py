@@ -432,7 +432,8 @@ def named_values(
     units, quantity, title : str
         For the value axis and above.
     n_named : int
-        How many points are named, at even distances on the value axis, the smallest and the largest among them.
+        How many points are named: one in each of as many equal parts of the value axis (none where a part is
+        empty), the one with the shortest name.
     ax : matplotlib Axes, optional
 
     Returns
@@ -450,24 +451,22 @@ def named_values(
     order = np.argsort(values, kind="stable")
     values, names = values[order], names[order]
     ax = _axes(ax, 8.4, 4.6)
-    place = np.arange(len(values))
-    ax.plot(place, values, ".", markersize=4, color=COLOURS[0])
-    wanted = np.linspace(values[0], values[-1], n_named)
-    chosen = np.unique([0, len(values) - 1, *(int(np.abs(values - w).argmin()) for w in wanted[1:-1])])
+    ax.plot(np.arange(len(values)), values, ".", markersize=4, color=COLOURS[0])
     height = np.ptp(values) or 1.0
-    for number in chosen:
-        left = number > 0.55 * len(values)
+    part = np.minimum((values - values[0]) / height * n_named, n_named - 1).astype(int)
+    for number in (min(np.flatnonzero(part == p), key=lambda k: len(names[k])) for p in np.unique(part)):
+        left = number > 0.5 * len(values)  # the curve rises: free space is above it on the left, below it on the right
         ax.plot(number, values[number], "o", markersize=7, color=COLOURS[1])
         ax.annotate(
             names[number],
             (number, values[number]),
-            xytext=(-9 if left else 9, 0),
+            xytext=(-8, 5) if left else (8, -5),
             textcoords="offset points",
             ha="right" if left else "left",
-            va="center",
+            va="bottom" if left else "top",
             fontsize=8.5,
         )
-    ax.set(xlim=(-0.02 * len(values), 1.02 * len(values)), ylim=(values[0] - 0.06 * height, values[-1] + 0.06 * height))
+    ax.set(xlim=(-0.02 * len(values), 1.02 * len(values)), ylim=(values[0] - 0.1 * height, values[-1] + 0.1 * height))
     ax.set_xlabel("place in the order")
     ax.set_ylabel(_with_units(quantity, units))
     ax.grid(axis="y", alpha=0.3)
