@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,8 +18,12 @@ _FORMAT = 1  # raise when the numbers for the same inputs change
 
 def key(kind: str, **inputs: object) -> str:
     """Text that names a result: its inputs and the versions of the packages that compute it."""
-    versions = {name: version(name) for name in ("rdkit", "mordredcommunity")}
-    return json.dumps({"kind": kind, "format": _FORMAT, **versions, **inputs}, sort_keys=True)
+    return json.dumps({"kind": kind, "format": _FORMAT, **_versions(), **inputs}, sort_keys=True)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("rdkit", "mordredcommunity")}
 
 
 def _path(folder: Path, key: str) -> Path:

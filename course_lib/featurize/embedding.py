@@ -181,7 +181,8 @@ def _embed(mol: Chem.Mol, n: int, embedding: str, name: str) -> dict[str, int]:
             made = _attempt(mol, _CHUNK, parameters)
         for cause, count in enumerate(parameters.GetFailureCounts()):
             if count:
-                refused[rdDistGeom.EmbedFailureCauses.values[cause].name.lower()] += count
+                named = rdDistGeom.EmbedFailureCauses.values.get(cause)  # some versions name fewer than they count
+                refused[named.name.lower() if named is not None else f"cause {cause}"] += count
         if not made:
             break
         chunk += 1

@@ -120,7 +120,7 @@ def test_seed_descriptors_and_versions_have_entries_of_their_own(computed, monke
     first = augment(["CCCCO"], **options)
     assert not np.allclose(augment(["CCCCO"], random_state=1, **options), first)
     assert augment(["CCCCO"], descriptors="rdkit", **options).shape == (1, 639)
-    monkeypatch.setattr("course_lib.featurize._store.version", lambda name: "another")
+    monkeypatch.setattr("course_lib.featurize._store._versions", lambda: {"rdkit": "another"})
     augment(["CCCCO"], **options)
     assert len(computed) == 4
 
