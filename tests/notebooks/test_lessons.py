@@ -5,12 +5,13 @@ import re
 import nbformat
 import pytest
 
+import course
 import hygiene
+import student
 from build_notebooks import build, differences
 from course_lib.teaching import glossary, load_claims, quiz
 from course_lib.teaching.exercises import all_exercises
 from lessons import NOTEBOOKS, notebook_of, read_header, sources
-from student import LEFT_OUT, student_copy
 
 SOURCES = sources()
 by_lesson = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
@@ -47,8 +48,8 @@ def test_links_lead_somewhere(source):
 
 @by_lesson
 def test_the_class_copy_gives_nothing_away(source):
-    copy = student_copy(source)
-    assert not any(LEFT_OUT & set(cell.metadata.get("tags", [])) for cell in copy.cells)
+    copy = student.student_copy(source)
+    assert not any(student.LEFT_OUT & set(cell.metadata.get("tags", [])) for cell in copy.cells)
     assert "# Solution" not in str(copy)
 
 
@@ -66,6 +67,29 @@ def test_claims_glossary_and_exercises_name_lessons_of_the_course():
     assert set(glossary().frame["lesson"]) <= planned
     written = {int(source.stem[:2]) for source in SOURCES}
     assert {int(exercise.id.split(".")[0]) for exercise in all_exercises()} <= written
+
+
+def test_make_student_writes_class_copies(tmp_path, capsys):
+    assert student.main(["00"], folder=tmp_path) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["00_start_here.ipynb"]
+    assert "00_start_here.ipynb" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        student.main(["77"], folder=tmp_path)
+
+
+def test_pages_have_picture_texts_and_links_between_them():
+    page = course.to_html(nbformat.read(NOTEBOOKS / "00_start_here.ipynb", as_version=4), "00")
+    assert course.NO_TEXT not in page
+    assert 'alt="Histogram of the mean absolute errors' in page
+    assert page.count("<details") == page.count("</details>") > 15
+    for source in SOURCES[1:]:
+        assert f'href="{source.stem}.html' in page
+    assert f'href="{SOURCES[0].stem}.ipynb' not in page
+
+
+def test_the_table_of_claims_has_a_line_for_each():
+    lines = course.claims_table().splitlines()
+    assert len(lines) == 2 + len(load_claims())
 
 
 @pytest.mark.slow
