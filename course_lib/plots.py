@@ -22,11 +22,15 @@ __all__ = [
     "MARKERS",
     "boosting_steps",
     "comparison",
+    "conformer_cloud",
+    "conformer_explorer",
     "dots",
     "estimates",
     "fold_viewer",
     "folds",
+    "grid",
     "learning_curve",
+    "molecules",
     "named_values",
     "parity",
     "score_distribution",
@@ -738,4 +742,223 @@ def dots(
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
     ax.grid(axis="x", alpha=0.3)
     _title(ax, title, 70)
+    return ax
+
+
+def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Structural formulas side by side, each over its label.
+
+    Parameters
+    ----------
+    smiles : sequence of str
+        Molecules; ``*`` is drawn as an open end.
+    labels : sequence of str
+        As many; a line break is kept.
+    title : str
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When there is no molecule, or not one label for each.
+    course_lib.molecules.MoleculeError
+        When a SMILES cannot be read.
+    """
+    import io
+
+    import matplotlib.pyplot as plt
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    from course_lib.molecules import parse
+
+    if not len(smiles) or len(smiles) != len(labels):
+        raise ValueError(f"{len(smiles)} molecules and {len(labels)} labels: give one label for each molecule")
+    width, height = 300, 200
+    ax = _axes(ax, 2.6 * len(smiles), 2.3)
+    for number, (text, label) in enumerate(zip(smiles, labels, strict=True)):
+        canvas = rdMolDraw2D.MolDraw2DCairo(2 * width, 2 * height)
+        options = canvas.drawOptions()
+        options.useBWAtomPalette()
+        options.fixedBondLength, options.bondLineWidth, options.minFontSize = 50.0, 3.0, 28
+        rdMolDraw2D.PrepareAndDrawMolecule(canvas, parse(text, number))
+        canvas.FinishDrawing()
+        picture = plt.imread(io.BytesIO(canvas.GetDrawingText()))
+        left = number * width
+        ax.imshow(picture, extent=(left, left + width, 0, height), interpolation="antialiased")
+        ax.text(left + width / 2, -8, label, ha="center", va="top", fontsize=10)
+    ax.set(xlim=(0, len(smiles) * width), ylim=(-70, height), aspect="equal")
+    ax.axis("off")
+    _title(ax, title, 90)
+    return ax
+
+
+def conformer_cloud(structures, *, n: int | None = None, title: str = "", ax: Axes | None = None) -> Axes:
+    """Conformers of one molecule laid over each other in space, without their hydrogens on carbon.
+
+    All are turned and shifted onto the first, heavy atom on heavy atom. Bonds are grey, oxygen atoms red squares,
+    nitrogen atoms blue triangles, halogens green diamonds, all other atoms but carbon and hydrogen black crosses.
+
+    Parameters
+    ----------
+    structures : ConformerSet
+        From ``featurize.conformers``.
+    n : int, optional
+        Draw only the first so many.
+    title : str
+    ax : matplotlib 3D Axes, optional
+        Made with ``projection="3d"``.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When there is no conformer to draw.
+    """
+    import matplotlib.pyplot as plt
+    from mpl_toolkits.mplot3d.art3d import Line3DCollection
+
+    places = structures.coordinates[:n]
+    if not len(places):
+        raise ValueError(f"no conformer of {structures.smiles} to draw: {structures.reason or 'none asked for'}")
+    atoms = list(structures.mol.GetAtoms())
+    heavy = np.array([atom.GetIdx() for atom in atoms if atom.GetAtomicNum() > 1])
+    places = _superposed(places, heavy)
+    if ax is None:
+        ax = plt.subplots(figsize=(4.2, 4.2), subplot_kw={"projection": "3d"}, layout="constrained")[1]
+    ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in structures.mol.GetBonds()]
+    ends = np.array([pair for pair in ends if set(pair) <= set(heavy.tolist())]).reshape(-1, 2)
+    clear = max(0.15, min(0.9, 4.0 / len(places)))
+    ax.add_collection3d(Line3DCollection(places[:, ends].reshape(-1, 2, 3), colors="#444444", alpha=clear))
+    groups = {(8,): (1, "s"), (7,): (0, "^"), (9, 17, 35, 53): (2, "D")}
+    for position in heavy:
+        number = atoms[position].GetAtomicNum()
+        if number == 6:
+            continue
+        colour, mark = next((look for elements, look in groups.items() if number in elements), (6, "x"))
+        x, y, z = places[:, position].T
+        ax.scatter(x, y, z, color=COLOURS[colour], marker=mark, s=18, alpha=clear, depthshade=False)
+    reach = 1.05 * np.abs(places[:, heavy]).max()
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
+    ax.set_box_aspect((1, 1, 1), zoom=1.45)
+    ax.view_init(elev=20, azim=-70)
+    ax.set_axis_off()
+    if title:
+        ax.set_title(_wrap(title, 40), fontsize=11)
+    return ax
+
+
+def _superposed(places: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Turn and shift each structure onto the first by its chosen atoms (Kabsch); the first lies along its axes.
+
+    ``places`` has shape (n_conformers, n_atoms, 3).
+    """
+    places = places - places[:, chosen].mean(axis=1, keepdims=True)
+    axes = np.linalg.svd(places[0, chosen], full_matrices=True)[2]
+    axes[2] *= np.sign(np.linalg.det(axes)) or 1.0
+    reference = places[0] @ axes.T
+    out = [reference]
+    for other in places[1:]:
+        u, _, vt = np.linalg.svd(other[chosen].T @ reference[chosen])
+        u[:, 2] *= np.sign(np.linalg.det(u @ vt)) or 1.0
+        out.append(other @ (u @ vt))
+    return np.array(out)
+
+
+def conformer_explorer(
+    structures,
+    values: Sequence[float],
+    n: int,
+    *,
+    quantity: str,
+    units: str = "",
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Show the first n conformers in space, and beside them what one descriptor says of each.
+
+    Parameters
+    ----------
+    structures : ConformerSet
+    values : sequence of float of length n_conformers
+        The descriptor of each conformer.
+    n : int
+        How many to show, from the first.
+    quantity, units, title : str
+    limits : (float, float), optional
+        Ends of the descriptor's axis, so that pictures can be compared.
+    ax : matplotlib Axes, optional
+        For the descriptor; then no structure is drawn.
+
+    Returns
+    -------
+    Axes
+        That of the descriptor.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than `n` conformers or values, or `n` is below 1.
+    """
+    import matplotlib.pyplot as plt
+
+    values = np.asarray(values, dtype=float)
+    if not 1 <= n <= min(len(structures), len(values)):
+        raise ValueError(f"cannot show {n} conformers: there are {len(structures)}, with {len(values)} values")
+    if ax is None:
+        figure = plt.figure(figsize=(8.2, 3.6))
+        conformer_cloud(structures, n=n, title=title, ax=figure.add_axes((0.0, 0.0, 0.42, 0.88), projection="3d"))
+        ax = figure.add_axes((0.50, 0.17, 0.47, 0.71))
+    shown = values[:n]
+    low, middle, high = np.quantile(shown, [0.25, 0.5, 0.75])
+    ax.axvspan(low, high, color=COLOURS[5], alpha=0.35, linewidth=0, label="middle half")
+    ax.axvline(middle, color=COLOURS[0], linewidth=2, label="median")
+    ax.scatter(shown, np.arange(1, n + 1), s=16, color=COLOURS[1], zorder=3, label="one conformer")
+    ax.set(ylim=(0, len(values) + 1), xlim=limits)
+    ax.set_xlabel(_with_units(quantity, units))
+    ax.set_ylabel("conformer, in the order made")
+    ax.legend(loc="upper right", fontsize=8, framealpha=0.85)
+    return ax
+
+
+def grid(table: pd.DataFrame, *, xlabel: str = "", ylabel: str = "", title: str = "", ax: Axes | None = None) -> Axes:
+    """Show a table of counts as shaded squares, each with its number: answers against truths, say.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Whole numbers of at least 0. Index: lines from the top; columns: from the left.
+    xlabel, ylabel, title : str
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        When the table is empty or holds a negative number.
+    """
+    values = table.to_numpy(dtype=float)
+    if not values.size or (values < 0).any():
+        raise ValueError("the table must hold counts of at least 0")
+    ax = _axes(ax, 2.2 + 0.75 * values.shape[1], 1.4 + 0.5 * values.shape[0])
+    top = values.max() or 1.0
+    ax.imshow(values, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto")
+    for line, column in np.ndindex(values.shape):
+        dark = values[line, column] > 0.65 * top
+        ax.text(column, line, f"{values[line, column]:g}", ha="center", va="center", color="white" if dark else "black")
+    ax.set_xticks(range(values.shape[1]), [_wrap(name, 9) for name in table.columns], fontsize=9)
+    ax.set_yticks(range(values.shape[0]), [str(name) for name in table.index], fontsize=9)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    _title(ax, title)
     return ax
