@@ -51,13 +51,15 @@ def score_histogram(n_test: int = 10, ax: Axes | None = None) -> Axes:
     """
     import matplotlib.pyplot as plt
 
+    from course_lib.plots import COLOURS
+
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
     scores = simulated_scores(n_test)
     low, high = np.percentile(scores, [5, 95])
-    ax.hist(scores, bins=np.arange(0, 91, 2), color="#56B4E9", edgecolor="white", linewidth=0.3)
+    ax.hist(scores, bins=np.arange(0, 91, 2), color=COLOURS[5], edgecolor="white", linewidth=0.3)
     ax.axvline(TRUE_ERROR, color="black", linewidth=1.5, label="the model's true error")
-    ax.axvspan(low, high, color="#E69F00", alpha=0.25, label="nine test sets in ten")
+    ax.axvspan(low, high, color=COLOURS[4], alpha=0.3, zorder=0, label="nine test sets in ten")
     ax.set(
         title=f"One model, many test sets of {n_test} molecules",
         xlabel="mean absolute error on the test set / K",
