@@ -47,7 +47,7 @@ def check_splits(splits, n_rows, groups=None, partition=None):
     """Every split divides the rows; with ``partition`` consecutive splits, each row is tested once."""
     splits = list(splits)
     for train, test in splits:
-        assert len(train) and len(test)
+        assert min(len(train), len(test)) > 0
         assert sorted([*train, *test]) == list(range(n_rows))
         if groups is not None:
             assert not set(groups[train]) & set(groups[test])
