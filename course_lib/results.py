@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+def results_dir() -> Path:
+    """Folder of the full runs' tables: ``$COURSE_RESULTS``, else ``results`` beside the package."""
+    chosen = os.environ.get("COURSE_RESULTS", "").strip()
+    return Path(chosen) if chosen else Path(__file__).parents[1] / "results"
 
 
 def full_run(name: str) -> pd.DataFrame:
@@ -26,8 +33,10 @@ def full_run(name: str) -> pd.DataFrame:
     FileNotFoundError
         When there is no such table; the message lists those that are there.
     """
-    path = RESULTS / f"{name}.csv"
+    import pandas as pd
+
+    path = results_dir() / f"{name}.csv"
     if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in RESULTS.glob("*.csv"))) or "none yet"
-        raise FileNotFoundError(f"no full-run table {name!r}; tables in results/: {there}. `make reproduce` writes them.")
+        there = ", ".join(sorted(p.stem for p in results_dir().glob("*.csv"))) or "none yet"
+        raise FileNotFoundError(f"no full-run table {name!r}; there are: {there}. `make reproduce` writes them.")
     return pd.read_csv(path)

@@ -8,7 +8,6 @@ against its margin, corrected by Holm's method over the claims of one family; on
 from __future__ import annotations
 
 import math
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from course_lib.results import results_dir
 from course_lib.teaching.checks import _wrap, number
 
 if TYPE_CHECKING:
@@ -322,16 +322,6 @@ def decide_family(
 
 
 # -------------------------------------------------------------------------------------------------------- the results
-
-
-def results_dir() -> Path:
-    """Folder of the full runs' tables: ``$COURSE_RESULTS``, else ``results`` beside the package."""
-    chosen = os.environ.get("COURSE_RESULTS", "").strip()
-    if chosen:
-        return Path(chosen)
-    from course_lib.results import RESULTS
-
-    return RESULTS
 
 
 def read_results() -> pd.DataFrame:
