@@ -751,7 +751,7 @@ def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", 
     Parameters
     ----------
     smiles : sequence of str
-        Molecules; ``*`` is drawn as an open end.
+        Molecules; at ``*``, an open end, the bond is crossed by a wavy line.
     labels : sequence of str
         As many; a line break is kept.
     title : str
@@ -783,7 +783,8 @@ def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", 
         canvas = rdMolDraw2D.MolDraw2DCairo(2 * width, 2 * height)
         options = canvas.drawOptions()
         options.useBWAtomPalette()
-        options.fixedBondLength, options.bondLineWidth, options.minFontSize = 50.0, 3.0, 28
+        options.dummiesAreAttachments = True  # an open end is crossed by a wavy line
+        options.fixedBondLength, options.bondLineWidth, options.minFontSize = 80.0, 3.0, 34
         rdMolDraw2D.PrepareAndDrawMolecule(canvas, parse(text, number))
         canvas.FinishDrawing()
         picture = plt.imread(io.BytesIO(canvas.GetDrawingText()))
@@ -796,11 +797,14 @@ def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", 
     return ax
 
 
-def conformer_cloud(structures, *, n: int | None = None, title: str = "", ax: Axes | None = None) -> Axes:
-    """Conformers of one molecule laid over each other in space, without their hydrogens on carbon.
+def conformer_cloud(
+    structures, *, n: int | None = None, core: str | None = None, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Conformers of one molecule laid over each other in space, without their hydrogens.
 
-    All are turned and shifted onto the first, heavy atom on heavy atom. Bonds are grey, oxygen atoms red squares,
-    nitrogen atoms blue triangles, halogens green diamonds, all other atoms but carbon and hydrogen black crosses.
+    All are turned and shifted onto the first, heavy atom on heavy atom, or by a chosen part alone. Bonds are grey,
+    oxygen atoms red squares, nitrogen atoms blue triangles, halogens green diamonds, all other atoms but carbon and
+    hydrogen black crosses.
 
     Parameters
     ----------
@@ -808,6 +812,8 @@ def conformer_cloud(structures, *, n: int | None = None, title: str = "", ax: Ax
         From ``featurize.conformers``.
     n : int, optional
         Draw only the first so many.
+    core : str, optional
+        SMARTS of the part to lay on each other, with at least three heavy atoms, for instance ``"CC(=O)OC"``.
     title : str
     ax : matplotlib 3D Axes, optional
         Made with ``projection="3d"``.
@@ -819,17 +825,21 @@ def conformer_cloud(structures, *, n: int | None = None, title: str = "", ax: Ax
     Raises
     ------
     ValueError
-        When there is no conformer to draw.
+        When there is no conformer to draw, or no such part.
     """
     import matplotlib.pyplot as plt
     from mpl_toolkits.mplot3d.art3d import Line3DCollection
+    from rdkit import Chem
 
     places = structures.coordinates[:n]
     if not len(places):
         raise ValueError(f"no conformer of {structures.smiles} to draw: {structures.reason or 'none asked for'}")
     atoms = list(structures.mol.GetAtoms())
     heavy = np.array([atom.GetIdx() for atom in atoms if atom.GetAtomicNum() > 1])
-    places = _superposed(places, heavy)
+    part = heavy if core is None else np.array(structures.mol.GetSubstructMatch(Chem.MolFromSmarts(core)), dtype=int)
+    if core is not None and len(part) < 3:
+        raise ValueError(f"{structures.smiles} holds no part {core!r} of at least three atoms")
+    places = _superposed(places, part)
     if ax is None:
         ax = plt.subplots(figsize=(4.2, 4.2), subplot_kw={"projection": "3d"}, layout="constrained")[1]
     ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in structures.mol.GetBonds()]
@@ -844,9 +854,9 @@ def conformer_cloud(structures, *, n: int | None = None, title: str = "", ax: Ax
         colour, mark = next((look for elements, look in groups.items() if number in elements), (6, "x"))
         x, y, z = places[:, position].T
         ax.scatter(x, y, z, color=COLOURS[colour], marker=mark, s=18, alpha=clear, depthshade=False)
-    reach = 1.05 * np.abs(places[:, heavy]).max()
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
-    ax.set_box_aspect((1, 1, 1), zoom=1.45)
+    low, high = places[:, heavy].min(axis=(0, 1)) - 0.3, places[:, heavy].max(axis=(0, 1)) + 0.3
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
+    ax.set_box_aspect(high - low, zoom=1.35)
     ax.view_init(elev=20, azim=-70)
     ax.set_axis_off()
     if title:
@@ -876,6 +886,7 @@ def conformer_explorer(
     values: Sequence[float],
     n: int,
     *,
+    core: str | None = None,
     quantity: str,
     units: str = "",
     limits: tuple[float, float] | None = None,
@@ -891,6 +902,8 @@ def conformer_explorer(
         The descriptor of each conformer.
     n : int
         How many to show, from the first.
+    core : str, optional
+        See `conformer_cloud`.
     quantity, units, title : str
     limits : (float, float), optional
         Ends of the descriptor's axis, so that pictures can be compared.
@@ -914,7 +927,8 @@ def conformer_explorer(
         raise ValueError(f"cannot show {n} conformers: there are {len(structures)}, with {len(values)} values")
     if ax is None:
         figure = plt.figure(figsize=(8.2, 3.6))
-        conformer_cloud(structures, n=n, title=title, ax=figure.add_axes((0.0, 0.0, 0.42, 0.88), projection="3d"))
+        space = figure.add_axes((0.0, 0.0, 0.42, 0.88), projection="3d")
+        conformer_cloud(structures, n=n, core=core, title=title, ax=space)
         ax = figure.add_axes((0.50, 0.17, 0.47, 0.71))
     shown = values[:n]
     low, middle, high = np.quantile(shown, [0.25, 0.5, 0.75])
