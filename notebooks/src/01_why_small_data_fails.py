@@ -180,7 +180,7 @@ scores = pd.DataFrame({
 })  # fmt: skip
 print(scores.map("{:.3g}".format).to_string())
 print()
-print("LightGBM in cross-validation is the mean, to the last digit:", np.allclose(inside["LightGBM"], inside["mean"]))
+print("LightGBM and the mean give the same values in cross-validation:", np.allclose(inside["LightGBM"], inside["mean"]))
 
 # %% [markdown]
 # ### Open the model
@@ -280,7 +280,8 @@ for ax, column, title in zip(panels, ["cv", "test"], ["cross-validation on the f
 # quartiles. Above, as cross-validation on the fifty gives it; below, as measured on all other polymers. The upper clouds
 # are wider than the lower ones, for every model, and LightGBM as it comes stands in quite another place above than below.
 #
-# Every point of the upper picture is a number that somebody could have published. All of these people did the same thing.
+# Every point of the upper picture is a number that somebody could have published, and every one of them would have worked
+# correctly.
 
 # %% [markdown]
 # ## 4 Does the estimate tell the error to come?
@@ -334,7 +335,7 @@ for name, part in of_model.items():
     print(f"{name:22} correlation of estimate and test error over the draws: {part['cv'].corr(part['test']):+.2f}")
 
 # %% [markdown]
-# The mean has a strongly **negative** correlation. Is its cross-validation worse than useless? No: its bias is close to zero. All draws
+# The mean has a strongly **negative** correlation. Is its cross-validation worse than useless? No: its bias is small. All draws
 # have the same size, so the errors outside hardly differ, and there is nothing to be correlated with. What remains is
 # bookkeeping: a hard molecule that is among the fifty is missing among the others. So judge an estimate by its bias and its
 # typical miss, never by a correlation over draws.
@@ -397,7 +398,7 @@ print("\ntypical miss, mean over the sets\n" + typical_miss.groupby("n_train").m
 # ## 5 More molecules
 #
 # What would more data buy? A **learning curve** answers: the error against the number of training molecules. We set 40
-# molecules aside as the test, shuffle the others, and train on the first 10, 20 and so on. Four shuffles.
+# molecules aside as the test, shuffle the others, and train on the first 10, 20 and so on. Three shuffles.
 #
 # > **Before you run it:** at about which size will LightGBM, as it comes, leave the mean? Section 2 has all you need.
 
@@ -405,7 +406,7 @@ print("\ntypical miss, mean over the sets\n" + typical_miss.groupby("n_train").m
 everything = len(y) - 40
 sizes = [*range(10, 101, 10), 150, everything]
 rows, predicted, shown = [], {}, {}
-for seed in progress(range(4), "shuffles"):
+for seed in progress(range(3), "shuffles"):
     pool, shown[seed] = draw(everything, seed)
     pool = np.random.default_rng(seed).permutation(pool)
     for n in sizes:
@@ -416,11 +417,11 @@ curve = pd.DataFrame(rows).groupby(["model", "n_train"], sort=False)["mae"].agg(
 print(curve.pivot(index="n_train", columns="model", values="mean")[list(MODELS)].map("{:.3g}".format).to_string())
 
 # %%
-ax = plots.learning_curve(curve, low="min", high="max", units="K", title="Error on 40 test molecules, four shuffles")
+ax = plots.learning_curve(curve, low="min", high="max", units="K", title="Error on 40 test molecules, three shuffles")
 
 # %% [markdown]
 # **Figure:** mean absolute error on the test in kelvin against the number of training molecules (logarithmic axis), one line a
-# model; the bands run from the best to the worst of four shuffles. LightGBM as it comes lies on the line of the mean up to
+# model; the bands run from the best to the worst of three shuffles. LightGBM as it comes lies on the line of the mean up to
 # 40 molecules, then drops; with leaves of 3 it falls from the start. The lines still fall at the right end.
 #
 # Two things to see. The cliff stands where the default lets go, not where nature does. And the bands are wide: the same number of
@@ -448,7 +449,7 @@ print(f"50 molecules: off by {mae(y[shown[0]], predicted[0, 50]['LightGBM, leave
 # on 50 polymers. The highest values are predicted too low and the lowest too high.
 
 # %% tags=["widget"]
-interactive(parity_at, n_train=(10, 100, 10), model=list(MODELS), shuffle=(0, 3))
+interactive(parity_at, n_train=(10, 100, 10), model=list(MODELS), shuffle=(0, 2))
 
 # %% [markdown]
 # ## 6 Beyond the largest value
@@ -506,7 +507,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.9), layout="constrai
 left.plot(x[known], 3 * x[known], ".", color="#999999", label="training points")
 for (name, model), colour in zip(toy.items(), plots.COLOURS, strict=False):
     left.plot(x, model.fit(x[known], 3 * x[known].ravel()).predict(x), color=colour, label=name)
-left.axvline(7, color="#666666", linestyle="--", linewidth=1)
+left.axvline(7, color="#666666", linestyle="--", linewidth=1, label="end of the training points")
 left.set(xlabel="descriptor (no unit)", ylabel="property (no unit)")
 left.set_title("A straight line", fontsize=11)
 left.legend(fontsize=8)
@@ -514,8 +515,8 @@ left.legend(fontsize=8)
 kind = np.repeat(list(toy), len(test))
 both = np.concatenate([beyond[name] for name in toy])
 plots.parity(np.tile(y[test], 2), both, kind, units="K", quantity="Tg", title="Polymers", ax=right)
-right.legend(fontsize=8, loc="lower right")
-line = right.axhline(edge, color="#666666", linestyle="--", linewidth=1)
+right.axhline(edge, color="#666666", linestyle="--", linewidth=1, label="largest training value")
+legend = right.legend(fontsize=8, loc="lower right")
 
 # %% [markdown]
 # **Figure:** left, a toy property that grows in a straight line with one descriptor: right of the dashed line, where the training
@@ -593,7 +594,7 @@ print(f"\n{len(widest)} molecules have more than one value; half of them differ 
 chooser = np.random.default_rng(0)
 hundred = chooser.choice(len(y), 100, replace=False)
 copied = np.concatenate([hundred, chooser.choice(hundred, 60, replace=False)])
-model, table_X = MODELS["LightGBM, leaves of 3"]
+model, _ = MODELS["LightGBM, leaves of 3"]
 
 row_folds, molecule_folds = KFold(5, shuffle=True, random_state=0), GroupKFold(5, shuffle=True, random_state=0)
 by_row = cross_val_predict(model, X[copied], y[copied], cv=row_folds)
@@ -685,8 +686,8 @@ print(f"{clean.shape[1]} descriptors to choose from; ten shuffles: R2 from {min(
 #
 # ### Exercise 1.4: close it
 # The choice of descriptors saw all fifty values, those of the test folds too. Write the estimator that chooses its twenty
-# descriptors **inside** each fold: give `honest` something with `fit` and `predict` that `cross_val_predict` can take the
-# place of `Ridge(0.1)` with. You may use `best_20` and `make_pipeline`.
+# descriptors **inside** each fold. It takes the place of `Ridge(0.1)` in `cross_val_predict`, which is then given all of `clean`.
+# `best_20` and `make_pipeline` are what you need.
 
 # %% tags=["exercise", "leak-lab"]
 honest = ...
@@ -730,7 +731,7 @@ quiz("01")
 a1.show()
 
 # %% [markdown]
-# Read A1 with section 2 and 4 in mind: part of the miss is a default that counts rows, part is the price of fifty numbers that every
+# Read A1 with sections 2 and 4 in mind: part of the miss is a default that counts rows, part is the price of fifty numbers that every
 # model pays. The claim as it stands does not say which.
 
 # %% tags=["nbval-check-output"]
