@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -87,6 +87,7 @@ def test_ranges_admit_the_older_versions_of_conda_forge():
 
 
 # --- what is imported is declared ---
+@cache
 def third_party_imports() -> dict[str, set[str]]:
     """Distributions that our own code imports, with the files that do so."""
     distributions = metadata.packages_distributions()
@@ -123,7 +124,16 @@ def test_the_package_itself_imports_nothing_that_only_tests_need():
 
 
 # --- the pins are the closure of what is imported ---
-@lru_cache
+@cache
+def needs(name: str) -> tuple[Requirement, ...]:
+    """What an installed package requires; nothing for one that is not installed."""
+    try:
+        return tuple(map(Requirement, metadata.requires(name) or []))
+    except metadata.PackageNotFoundError:
+        return ()
+
+
+@cache
 def closure() -> dict[str, set[tuple[str, str]]]:
     """Everything that the directly imported packages need on some platform and some Python, by installed metadata."""
     found: dict[str, set[tuple[str, str]]] = {}
@@ -145,11 +155,7 @@ def closure() -> dict[str, set[tuple[str, str]]]:
                     continue
                 seen.add((name, extra))
                 found.setdefault(name, set()).add((python, platform))
-                try:
-                    needs = metadata.requires(name) or []
-                except metadata.PackageNotFoundError:
-                    continue
-                for need in map(Requirement, needs):
+                for need in needs(name):
                     if need.marker is None or need.marker.evaluate(markers | {"extra": extra}):
                         todo += [(need.name, ""), *((need.name, wanted) for wanted in need.extras)]
     # torch from the package index brings CUDA, which is not pinned
