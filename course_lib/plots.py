@@ -721,7 +721,7 @@ def dots(
     """
     if not np.isfinite(table.to_numpy(dtype=float)).any():
         raise ValueError("there is nothing to draw")
-    ax = _axes(ax, 7.2, 1.5 + 0.36 * len(table))
+    ax = _axes(ax, 7.6, 1.7 + 0.36 * len(table))
     if band is not None:
         ax.axvspan(*band, color="#999999", alpha=0.2, linewidth=0)
     ax.axvline(0, color=_GREY, linewidth=1, label=zero or None)
@@ -738,7 +738,7 @@ def dots(
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.hlines(lines[:-1] + 0.5, *ax.get_xlim(), color="#DDDDDD", linewidth=0.6, zorder=0)
     ax.margins(x=0.03)
-    ax.set_xlabel(_wrap(xlabel, 80))
+    ax.set_xlabel(_wrap(xlabel, 58))
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
     ax.grid(axis="x", alpha=0.3)
     _title(ax, title, 70)
