@@ -7,7 +7,7 @@ find the structure by CAS number, leave out what cannot be used, and say why in 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ ELEMENTS = frozenset(["H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", 
 # 15 to 30 degrees C, as tables with one decimal have it.
 ROOM = (288.0, 303.2)
 FLAMMABLE_BELOW_K = 333.15
+OCTANE_CENSORED = 120.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,19 @@ class Recipe:
         From the value by rule to ``y``.
     keep : callable, optional
         From the frame to a Series of reasons (empty text: keep).
+    remark : callable, optional
+        From the frame to a Series of remarks on rows that stay, the frame's column ``remark``.
+    stereo_tolerance : float, optional
+        Where stereoisomers differ by more than this, a structure drawn without its stereochemistry is left out: it
+        stands for several of them (unit of the value).
     """
 
     read: Callable[[], pd.DataFrame]
     sources: tuple[str, ...]
     y: Callable[[pd.Series], pd.Series] = lambda value: value
     keep: Callable[[pd.DataFrame], pd.Series] | None = None
+    remark: Callable[[pd.DataFrame], pd.Series] | None = None
+    stereo_tolerance: float | None = None
 
 
 def _lookups(name: str, **methods: str) -> Callable[[], pd.DataFrame]:
@@ -122,6 +130,13 @@ def _octane(name: str) -> Callable[[], pd.DataFrame]:
     return read
 
 
+def _octane_scale(table: pd.DataFrame) -> pd.Series:
+    """Mark the two fuels that define the scale, and round values at its upper end."""
+    defines = table["cas"].isin(["142-82-5", "540-84-1"])
+    remark = (table["y"] == OCTANE_CENSORED).map({True: "exactly 120: perhaps 'at least 120'", False: ""})
+    return remark.where(~defines, "defines the scale, not measured")
+
+
 RECIPES = {
     "sublimation": Recipe(_sublimation, ("gharagheizi",)),
     "permittivity": Recipe(_permittivity, ("crc",), y=np.log10, keep=_at_room_temperature),
@@ -131,8 +146,8 @@ RECIPES = {
         y=lambda flash: (flash <= FLAMMABLE_BELOW_K).astype(float),
         keep=_only_model,
     ),
-    "octane": Recipe(_octane("research_octane"), ("florian_liming",)),
-    "motor_octane": Recipe(_octane("motor_octane"), ("florian_liming",)),
+    "octane": Recipe(_octane("research_octane"), ("florian_liming",), remark=_octane_scale),
+    "motor_octane": Recipe(_octane("motor_octane"), ("florian_liming",), remark=_octane_scale),
     "cetane": Recipe(_cetane, ("florian_liming", "combustdb")),
     "dipole": Recipe(
         _lookups("dipole", cccbdb="CCCBDB", muller="MULLER", poling="POLING"), ("cccbdb", "muller", "poling")
@@ -144,7 +159,9 @@ RECIPES = {
     "fusion": Recipe(_fusion, ("crc",)),
     "refractive_index": Recipe(_refractive_index, ("crc",), keep=_at_room_temperature),
     "melting_point": Recipe(
-        _lookups("melting_point", crc="CRC_ORG", open_notebook="OPEN_NTBKM"), ("crc", "open_notebook")
+        _lookups("melting_point", crc="CRC_ORG", open_notebook="OPEN_NTBKM"),
+        ("crc", "open_notebook"),
+        stereo_tolerance=5.0,
     ),
 }
 
@@ -181,18 +198,18 @@ def derive(name: str, fingerprint: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         Columns cas, name, value, reason.
     """
     recipe = RECIPES[name]
+    sources = list(recipe.sources)
     frame = recipe.read()
     frame.index.name = "cas"
     frame = frame[~frame.index.duplicated()]
-    values = frame[list(recipe.sources)]
+    had_value = frame[sources].notna().any(axis=1)
+    values, struck_out = _without_excluded(name, frame[sources])
+    frame = frame.assign(**{source: values[source] for source in sources})
     value = values.bfill(axis=1).iloc[:, 0]
-    reason = pd.Series("", index=frame.index)
-    if recipe.keep is not None:
-        reason = recipe.keep(frame)
+    reason = pd.Series("", index=frame.index) if recipe.keep is None else recipe.keep(frame)
+    reason = reason.mask(had_value & value.isna(), "excluded: see data/exclusions.csv")
     frame, values, value, reason = (part[value.notna() | (reason != "")] for part in (frame, values, value, reason))
 
-    excluded = exclusions(name)
-    reason = reason.mask((reason == "") & frame.index.isin(excluded.index), "excluded: see data/exclusions.csv")
     found = _chemicals.structures(list(frame.index))
     names, smiles, groups = {}, {}, {}
     for cas in frame.index[reason == ""]:
@@ -206,6 +223,9 @@ def derive(name: str, fingerprint: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     for _, same in kept.groupby("smiles"):
         for cas in same.index[1:]:
             reason[cas] = f"same structure as CAS {same.index[0]}"
+    if recipe.stereo_tolerance is not None:
+        for cas, text in _flat_drawings(kept[reason[kept.index] == ""], groups, recipe.stereo_tolerance):
+            reason[cas] = text
 
     keep = reason == ""
     index = frame.index[keep]
@@ -219,17 +239,43 @@ def derive(name: str, fingerprint: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         }
     )
     table = pd.concat([table, frame[keep].reset_index(drop=True)], axis=1)
+    if recipe.remark is not None:
+        table["remark"] = recipe.remark(table)
     table["group"] = [groups[cas] for cas in index]
-    left_out = pd.DataFrame(
-        {
-            "cas": frame.index[~keep],
-            "name": [found.get(cas, ("",))[0] for cas in frame.index[~keep]],
-            "value": value[~keep].to_numpy(dtype=float),
-            "reason": reason[~keep].to_numpy(),
-        }
-    )
+    gone = ~keep & ~reason.str.startswith("excluded")
+    entries = [*zip(frame.index[gone], value[gone], reason[gone], strict=True), *struck_out]
+    left_out = pd.DataFrame(entries, columns=["cas", "value", "reason"])
+    left_out.insert(1, "name", [found.get(cas, ("",))[0] for cas in left_out["cas"]])
     order = table["cas"].map(lambda cas: [int(part) for part in cas.split("-")]).sort_values(key=list).index
     return table.loc[order].reset_index(drop=True), left_out
+
+
+def _without_excluded(name: str, values: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, float, str]]]:
+    """Strike out what data/exclusions.csv lists for this set, cell by cell; also return what was struck out."""
+    values, struck_out = values.copy(), []
+    for cas, row in exclusions(name).iterrows():
+        if cas not in values.index:
+            continue
+        for source in values.columns:
+            found = values.loc[cas, source]
+            if not np.isnan(found) and (np.isnan(row["value"]) or np.isclose(found, row["value"], rtol=1e-5)):
+                values.loc[cas, source] = np.nan
+                struck_out.append((cas, found, f"excluded: {row['reason']}"))
+    return values, struck_out
+
+
+def _flat_drawings(kept: pd.DataFrame, groups: dict[str, str], tolerance: float) -> Iterator[tuple[str, str]]:
+    """Find structures drawn without stereochemistry that has a say, as their stereoisomers' values show."""
+    from rdkit import Chem
+
+    for _, same in kept.groupby(pd.Series(groups)):
+        span = np.ptp(same["value"])
+        if len(same) < 2 or span <= tolerance:
+            continue
+        for cas, smiles in same["smiles"].items():
+            places = Chem.FindPotentialStereo(parse(smiles))
+            if any(place.specified == Chem.StereoSpecified.Unspecified for place in places):
+                yield cas, f"drawn without its stereochemistry; its stereoisomers differ by {span:.1f}"
 
 
 def _organic(text: str) -> tuple[str, str, str]:
@@ -246,12 +292,21 @@ def _organic(text: str) -> tuple[str, str, str]:
         return "", "", "not an organic structure"
     if "." in smiles:
         return "", "", "salt, complex or mixture"
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        return "", "", "open valence: a radical, or the structure lost its hydrogens"
     if Chem.GetFormalCharge(mol):
         return "", "", "ion without its counter-ion"
     return smiles, identity(smiles), ""
 
 
 def exclusions(name: str | None = None) -> pd.DataFrame:
-    """Entries removed by hand: index CAS number; columns set, value, reason, evidence (of one set, or of all)."""
+    """Read the values removed by hand, of one set or of all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index CAS number; columns set, value (in the set's unit before `Recipe.y`; missing: every value of that CAS
+        number, because its structure is wrong), reason, evidence.
+    """
     frame = pd.read_csv(data_file("exclusions.csv"), index_col="cas", dtype={"cas": str})
     return frame if name is None else frame[frame["set"] == name]
