@@ -551,8 +551,8 @@ print("\nmean absolute error, as a multiple of LightGBM's\n" + error.div(error["
 
 # %% [markdown]
 # The three tree models stay at the edge, or close to it. So does the Gaussian process: far from its data it falls back to its mean, but
-# it says that it is unsure (lesson 04). The linear models, PLS and ridge, do go beyond. Whether that helps differs from set to set: a
-# figure below 1 in the second table says that it did, one above 1 that it did harm.
+# it says that it is unsure (lesson 04). Only the linear models, PLS and ridge, ever go well beyond, and not on every set. Whether it
+# helps differs too: a figure below 1 in the second table says that it did, one above 1 that it did harm.
 
 # %% [markdown]
 # ## 7 Read the table before the model
