@@ -5,10 +5,15 @@ Every function that reads a SMILES raises `MoleculeError`, which names the row, 
 
 from __future__ import annotations
 
+import hashlib
 import re
+from functools import lru_cache
 
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
+
+
+_INCHI_LIMIT = 60  # heavy atoms
 
 
 class MoleculeError(ValueError):
@@ -115,10 +120,10 @@ def identity(smiles: str, row: int | None = None, stereo: bool = False) -> str:
     Returns
     -------
     str
-        First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and the block
-        of the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is
-        ``*COC*``).
-        Any other structure with ``*``, or one that InChI refuses, gets its canonical SMILES.
+        First block (14 letters) of the standard InChIKey: the connectivity. A repeat unit gets ``poly-`` and a hash of
+        the ring that three units make, so the place where the chain was cut does not matter (``*CCO*`` is ``*COC*``).
+        Any other structure with ``*``, one that InChI refuses, and one of more than 60 heavy atoms, for which InChI can
+        take seconds, gets its canonical SMILES.
 
     Raises
     ------
@@ -129,21 +134,29 @@ def identity(smiles: str, row: int | None = None, stereo: bool = False) -> str:
     Standard InChI counts tautomers that differ by mobile hydrogens, and an acid and its anion, as one molecule. For
     groups in a split this is the safe side. Heller et al., J. Cheminf. 2015, 7:23.
     """
-    mol = parse(smiles, row)
+    parse(smiles, row)  # names the row when it fails
+    return _identity(smiles.strip(), stereo)
+
+
+@lru_cache(maxsize=20_000)
+def _identity(smiles: str, stereo: bool) -> str:
+    mol = parse(smiles)
+    text = Chem.MolToSmiles(mol, isomericSmiles=stereo)
     if not _ends(mol):
-        return _key(mol, stereo) or Chem.MolToSmiles(mol, isomericSmiles=stereo)
+        return text if mol.GetNumHeavyAtoms() > _INCHI_LIMIT else _key(mol, stereo) or text
     try:
-        unit, head, tail = _repeat_unit(smiles, row)
+        unit, head, tail = _repeat_unit(smiles)
         ring = Chem.Mol()
         for link in range(3):
             ring = Chem.CombineMols(ring, _numbered(unit, {head: link + 1, tail: (link + 1) % 3 + 1}))
         with rdBase.BlockLogs():
             ring = Chem.molzip(ring)
             Chem.SanitizeMol(ring)
-        key = _key(ring, stereo)
+            closed = Chem.MolToSmiles(ring, isomericSmiles=stereo)
+            closed = Chem.MolToSmiles(Chem.MolFromSmiles(closed), isomericSmiles=stereo)  # numbering left no trace
     except (MoleculeError, Chem.MolSanitizeException, RuntimeError, ValueError):
-        key = ""
-    return f"poly-{key}" if key else Chem.MolToSmiles(mol, isomericSmiles=stereo)
+        return text
+    return f"poly-{hashlib.sha256(closed.encode()).hexdigest()[:14].upper()}"
 
 
 def _key(mol: Chem.Mol, stereo: bool) -> str:
