@@ -12,7 +12,6 @@ from functools import lru_cache
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 
-
 _INCHI_LIMIT = 60  # heavy atoms
 
 
