@@ -202,20 +202,25 @@ def _structure(text: str) -> tuple[list[tuple[str, str]], str | None]:
 def _duplicates(
     molecules: pd.Series, connectivities: pd.Series, value: np.ndarray, tolerance: float
 ) -> Iterable[tuple[int, str, str]]:
-    for smiles, rows in molecules.groupby(molecules).groups.items():
-        if len(rows) < 2:
-            continue
-        labels = value[list(rows)]
+    for smiles, rows in _repeated(molecules):
+        labels = value[rows]
         others = ", ".join(map(str, rows))
         yield from ((row, "duplicate", f"{smiles} in rows {others}") for row in rows)
         if np.ptp(labels) > tolerance:
             text = f"{smiles} in rows {others}: {', '.join(f'{label:g}' for label in labels)}"
             yield from ((row, "conflicting labels", text) for row in rows)
-    for rows in connectivities.groupby(connectivities).groups.values():
+    for _, rows in _repeated(connectivities):
         forms = molecules[rows].drop_duplicates()
         if len(forms) > 1:
             text = "; ".join(f"{form} ({value[row]:g})" for row, form in forms.items())
             yield from ((row, "stereo-only duplicate", text) for row in rows)
+
+
+def _repeated(keys: pd.Series) -> Iterable[tuple[str, list[int]]]:
+    """Yield each key that stands in several rows, with these rows."""
+    several = keys[keys.duplicated(keep=False)]
+    for key, rows in several.groupby(several, sort=False).groups.items():
+        yield key, list(rows)
 
 
 def _values(value: np.ndarray, limit: float, plausible: tuple[float, float] | None) -> Iterable[tuple[int, str, str]]:
