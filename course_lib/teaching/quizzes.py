@@ -50,13 +50,15 @@ class Quiz:
     def _repr_html_(self) -> str:
         parts = ['<div class="course-quiz">', "<p>Click an option to see whether it is right, and why.</p>"]
         for n, question in enumerate(self.questions, start=1):
-            parts.append(f"<p><strong>{n}. {_inline(question.text)}</strong></p>")
+            parts.append(f"<p style='margin-bottom: 0.4em'><strong>{n}. {_inline(question.text)}</strong></p>")
+            parts.append("<div style='margin-bottom: 1.2em'>")
             for k, (option, why) in enumerate(zip(question.options, question.why, strict=True)):
                 verdict = "Right." if k == question.answer else "No."
                 parts.append(
                     f"<details><summary>{LETTERS[k]}) {_inline(option)}</summary>"
                     f"<p><strong>{verdict}</strong> {_inline(why)}</p></details>"
                 )
+            parts.append("</div>")
         parts.append("</div>")
         return "\n".join(parts)
 
