@@ -81,18 +81,23 @@ def _download(address: str, target: Path, known: dict) -> None:
         ) from error
     try:
         try:
-            pooch.HTTPDownloader(timeout=30)(address, part, None)
+            pooch.HTTPDownloader(timeout=20)(address, part, None)
         except (requests.RequestException, OSError) as error:
-            raise DownloadError(f"{address}: {type(error).__name__}: {_first_line(error)}") from error
+            raise DownloadError(f"{address}: {_why(error)}") from error
         _check(Path(part), known, where=address, remedy="Try again; if it stays so, the file there has been changed.")
         os.replace(part, target)
     finally:
         Path(part).unlink(missing_ok=True)
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or "no answer"
-    return text.splitlines()[0][:160]
+def _why(error: BaseException) -> str:
+    """Say in a few words why an address did not answer; requests' own texts run to several lines."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answered {response.status_code}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"no connection ({type(error).__name__})"
 
 
 def _check(path: Path, known: dict, where: str, remedy: str) -> None:

@@ -20,6 +20,8 @@ _COLUMNS = {
     "lipo": ("smiles", "exp", "CMPD_CHEMBLID"),
     "bace": ("smiles", "Class", "CID"),
 }  # fmt: skip
+# set -> column here -> further column of the table
+_EXTRA = {"freesolv": {"stated_error": "experimental uncertainty (kcalmol)"}, "bace": {"pic50": "pIC50"}}
 
 
 def tg_vinyl(duplicates: bool = True, repair: bool = True) -> Dataset:
@@ -97,6 +99,7 @@ def dionysus(name: str, split: bool = True) -> Dataset:
             "name": raw[name_column].astype(str).str.strip(),
             "published_smiles": raw[smiles_column],
             "y": raw[value_column].astype(float),
+            **{name_here: raw[column] for name_here, column in _EXTRA.get(name, {}).items()},
         }
     )
     reasons: dict[int, str] = {}
