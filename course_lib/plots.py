@@ -736,7 +736,8 @@ def dots(
         ax.scatter(table[name], lines + shift, label=str(name), zorder=3, **style)
     ax.set_yticks(lines, [_wrap(name, 34) for name in table.index], fontsize=9)
     ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.hlines(lines[:-1] + 0.5, *ax.get_xlim(), color="#DDDDDD", linewidth=0.6, zorder=0)
+    for line in lines[:-1]:
+        ax.axhline(line + 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)
     ax.margins(x=0.03)
     ax.set_xlabel(_wrap(xlabel, 58))
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
