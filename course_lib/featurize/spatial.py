@@ -45,7 +45,8 @@ def descriptors3d(structures: Chem.Mol | ConformerSet, kind: str = "mordred") ->
     kind : {"mordred", "rdkit"}
         ``"mordred"``: the 213 descriptors of Mordred's 3D set (surface charges, geometry, gravitation, MoRSE, moments
         of inertia, plane of best fit). ``"rdkit"``: RDKit's MORSE, RDF, WHIM and AUTOCORR3D (628) and eleven measures
-        of shape. GETAWAY is left out: it did not finish on some ordinary molecules.
+        of shape. GETAWAY is left out: it takes milliseconds for most structures, but for some (terephthalic acid
+        beside propanediol, by ``"dg"``) RDKit's function did not end within a minute, and it cannot be interrupted.
 
     Returns
     -------
