@@ -72,7 +72,8 @@ bench: $(STAMP)  ## the benchmark against what a user would pick instead
 student: $(STAMP)  ## copies of the notebooks without solutions, in student/
 	$(RUN) tools/student.py $(ARGS)
 
-readme: $(STAMP)  ## course map and table of claims in README.md, from the notebooks and results/
+readme: $(STAMP)  ## picture, course map and table of claims of README.md, from the notebooks and results/
+	$(RUN) tools/overview.py
 	$(RUN) tools/readme.py $(ARGS)
 
 help:  ## this list
