@@ -268,7 +268,7 @@ different = pd.Series({
     name: len(np.unique(conformers(h_capped(unit), 48, "etkdg_mmff94").energies.round(2)))
     for name, unit in units.items()
 })  # fmt: skip
-show_prediction(my_prediction, different["poly(vinyl chloride)"], units="of 48")
+show_prediction(my_prediction, different["poly(vinyl chloride)"], units="different shapes")
 print(different.to_string())
 
 # %% [markdown]
@@ -672,7 +672,7 @@ by_molecule = rows.groupby(level="row")
 between, within = by_molecule.mean().var(), by_molecule.var().mean()
 share_between = between / (between + within)
 
-show_prediction(my_prediction, (share_between < 0.5).sum(), units="of 213")
+show_prediction(my_prediction, (share_between < 0.5).sum(), units="descriptors")
 described = {
     "Mor01": "MoRSE at s = 0: the number of pairs of atoms",
     "GRAVH": "gravitation index: masses over distances",
@@ -692,6 +692,7 @@ ax.axvline(0.5, color=plots.COLOURS[1], linestyle="--", linewidth=1.5, label="as
 ax.set(xlim=(0, 1), xlabel="share of the variance that lies between molecules", ylabel="number of descriptors")
 ax.set_title("Mordred's 3D descriptors, 40 polymers, 12 conformers each", fontsize=11)
 ax.legend(frameon=False)
+ax.grid(axis="y", alpha=0.3)
 
 # %% [markdown]
 # **Figure:** Histogram of 213 descriptors by the share of their variance that lies between molecules, from 0 to 1.
@@ -945,7 +946,7 @@ changed = ~np.isclose(values, values[0], rtol=1e-9, atol=1e-12, equal_nan=True).
 counts = CountVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False).fit_transform(spellings).toarray()
 ngrams_changed = (counts != counts[0]).any(axis=0)
 
-show_prediction(my_prediction, changed.sum(), units="of 1613")
+show_prediction(my_prediction, changed.sum(), units="descriptors")
 print(f"Mordred: {changed.sum()} of {len(changed)} change ({defined.sum()} are defined for this molecule)")
 print(f"pieces of up to three characters of the text: {ngrams_changed.sum()} of {len(ngrams_changed)} change")
 
