@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -139,6 +140,11 @@ def data_file(name: str) -> Path:
             "installed with 'pip install -e .'."
         )
     return path
+
+
+def fingerprint(*paths: Path) -> str:
+    """Short hash of the files' contents: part of the key of what is derived from them."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
 
 
 @cache

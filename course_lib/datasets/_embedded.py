@@ -6,7 +6,6 @@ find the structure by CAS number, leave out what cannot be used, and say why in 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from course_lib import settings
 from course_lib.molecules import MoleculeError, identity, parse
 
 from . import _chemicals
-from ._base import Dataset, data_file, entry, make
+from ._base import Dataset, data_file, entry, fingerprint, make
 
 # The elements of organic chemistry; a structure with any other is left out.
 ELEMENTS = frozenset(["H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I", "Se"])
@@ -176,18 +175,19 @@ def load(name: str) -> Dataset:
 def _fingerprint() -> str:
     """Everything beside the packages that the derived tables depend on."""
     here = Path(__file__)
-    inputs = [here, here.with_name("_chemicals.py"), here.parent.with_name("molecules.py"), data_file("exclusions.csv")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()[:16]
+    return fingerprint(
+        here, here.with_name("_chemicals.py"), here.parents[1] / "molecules.py", data_file("exclusions.csv")
+    )
 
 
-def derive(name: str, fingerprint: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def derive(name: str, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make a set from its sources.
 
     Parameters
     ----------
     name : str
         A key of `RECIPES`.
-    fingerprint : str
+    key : str
         Part of the cache key only.
 
     Returns

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from course_lib import molecules, settings
 from course_lib.molecules import MoleculeError, canonical, identity
 
-from ._base import Dataset, UnknownDatasetError, make
+from ._base import Dataset, DatasetError, fingerprint, make
 from ._fetch import fetch
+
+HERE, MOLECULES = Path(__file__), Path(molecules.__file__)
 
 # set -> (column of the SMILES, column of the value, column of the name or None)
 _COLUMNS = {
@@ -102,21 +106,27 @@ def dionysus(name: str, split: bool = True) -> Dataset:
             **{name_here: raw[column] for name_here, column in _EXTRA.get(name, {}).items()},
         }
     )
-    reasons: dict[int, str] = {}
-    smiles = []
-    for row, text in enumerate(frame["published_smiles"]):
-        try:
-            smiles.append(canonical(text, row))
-        except MoleculeError as error:
-            smiles.append(None)
-            reasons[row] = f"not a molecule: {error.reason}"
-    frame["smiles"] = smiles
+    structures = settings.cached(_structures, "rdkit")(tuple(frame["published_smiles"]), fingerprint(MOLECULES, HERE))
+    frame["smiles"], frame["group"] = structures["smiles"], structures["group"]
+    reasons = {row: reason for row, reason in structures["reason"].items() if reason}
     if split and name != "lipo":
         frame["split"] = _split(name, frame["smiles"], reasons)
     left_out = frame.loc[list(reasons), ["file_row", "name", "y"]].assign(reason=list(reasons.values()))
     frame = frame.drop(index=list(reasons)).reset_index(drop=True)
-    frame["group"] = [identity(text) for text in frame["smiles"]]
     return make(name, frame, left_out)
+
+
+def _structures(published: tuple[str, ...], key: str) -> pd.DataFrame:
+    """Canonical SMILES and group of each, or the reason why it is none; `key` is part of the cache key only."""
+    rows = []
+    for row, text in enumerate(published):
+        try:
+            smiles = canonical(text, row)
+        except MoleculeError as error:
+            rows.append((None, None, f"not a molecule: {error.reason}"))
+        else:
+            rows.append((smiles, identity(smiles), ""))
+    return pd.DataFrame(rows, columns=["smiles", "group", "reason"])
 
 
 def _split(name: str, smiles: pd.Series, reasons: dict[int, str]) -> list[str | None]:
@@ -138,7 +148,5 @@ def _split(name: str, smiles: pd.Series, reasons: dict[int, str]) -> list[str | 
             found[text] = row
     missing = [text for text in where if text not in found]
     if missing:
-        raise UnknownDatasetError(
-            f"{len(missing)} molecules of {name}'s split are not in its table, first {missing[0]}"
-        )
+        raise DatasetError(f"{len(missing)} molecules of {name}'s split are not in its table, first {missing[0]}")
     return parts
