@@ -20,6 +20,7 @@ _SUBMODULES = (
     "models",
     "plots",
     "evaluate",
+    "results",
     "teaching",
 )
 
