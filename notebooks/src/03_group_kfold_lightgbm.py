@@ -1104,8 +1104,8 @@ print("\n" + meaning[a4.verdict])
 a2.show()
 meaning = {
     "holds": "Conformers bring more than 5 % beyond relaxed limits and beyond tuning: the shapes themselves help.",
-    "does not hold": "Conformers bring less than 5 % beyond the best control, if anything. Whoever compares them with\n"
-    "LightGBM as it comes sees mostly limits that count rows, and those can be lifted without a single conformer.",
+    "does not hold": "Conformers bring less than 5 % beyond the best control, if anything. Whatever they seem to bring\n"
+    "can be had by lifting limits that count rows, or by tuning, without a single conformer.",
     "undecided": "With five data sets the gain of conformers cannot be told from 5 %.",
     "not decided yet": "The full run is still to come.",
 }
