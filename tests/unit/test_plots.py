@@ -84,6 +84,7 @@ def texts(figure: Figure) -> list[Text]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_draws_into_the_given_axes_with_title_and_labels(name):
+    plt.close("all")  # what another test of the same process left open
     figure, (left, right) = plt.subplots(1, 2)
     assert FIGURES[name](right) is right
     assert right.get_title()
