@@ -1153,8 +1153,8 @@ if a2.verdict != "holds":
 #   of Machine Learning Research 11 (2010) 2079-2107.
 # - Nadeau & Bengio, *Inference for the generalization error*, Machine Learning 52 (2003) 239-281.
 # - Bishop, *Training with noise is equivalent to Tikhonov regularization*, Neural Computation 7 (1995) 108-116.
-# - Kapoor & Narayanan, *Leakage and the reproducibility crisis in machine-learning-based science*, Patterns 4 (2023)
-#   100804.
+# - Kapoor & Narayanan, *Leakage and the reproducibility crisis in machine-learning-based science*, Patterns 4
+#   (2023) 100804.
 
 # %% [markdown] tags=["instructor"]
 # ## Instructor notes
