@@ -183,4 +183,4 @@ def progress(iterable: Iterable[T], desc: str, total: int | None = None) -> Iter
         return iterable
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=desc, total=total)
+    return tqdm(iterable, desc=desc, total=total, leave=False)  # a bar that stays looks like an error in a notebook
