@@ -46,7 +46,7 @@ from course_lib.teaching import check, claim, fast, interactive, quiz, show_pred
 N_TRAIN = 70  # the lecture's training set
 N_ROWS = 6 if fast() else 96  # conformers of a polymer, spread over the lecture's six protocols
 N_SPLITS = 3 if fast() else 20  # how often 70 polymers are drawn
-N_ITER = 10 if fast() else 25  # budget of a search
+N_ITER = 8 if fast() else 25  # budget of a search
 FIXED = {"n_estimators": 100, "max_bin": 63}  # the other settings are the lecture's
 
 # %% [markdown]
