@@ -430,7 +430,7 @@ print(report.round(1).to_string())
 print(f"guessing the mean {np.abs(data.y[train] - data.y[train].mean()).mean():.1f} K")
 
 # %% [markdown]
-# Split by molecule, a model that has nothing to learn does no better than guessing, as it should. That is a test which
+# Split by molecule, a model that has nothing to learn does about as well as guessing, as it should. That is a test which
 # you can run on any pipeline that looks too good: **shuffle the labels, molecule by molecule, and look whether the score
 # notices.**
 #
