@@ -26,7 +26,7 @@ from environment_rules import ROOT, disagreements, imported_directly, pins, rang
 
 REQUIREMENTS, PYPROJECT, ENVIRONMENT = read("requirements.txt"), read("pyproject.toml"), read("environment.yml")
 # Declared and tested together with the rest, imported from lesson 04 on.
-LATER = {"torch", "gpytorch", "ngboost"}
+LATER = {"torch", "gpytorch", "ngboost", "pyro-ppl", "torch-geometric", "mapie", "uncertainty-toolbox"}
 # Run as programs or plug-ins, not imported by name.
 PROGRAMS = {"jupyterlab", "ipykernel", "nbval", "pytest-xdist", "ruff"}
 
@@ -45,14 +45,14 @@ PLANTS = {
         "",
         "pooch: in pyproject.toml, not among",
     ),
-    "a package that only the pins name": ("requirements", r"(?=tqdm==)", "mapie==1.6.0\n", "mapie: directly imported"),
+    "a package that only the pins name": ("requirements", r"(?=tqdm==)", "plotly==6.3.0\n", "plotly: directly imported"),
     "a pin given twice": ("requirements", r"\Z", "tqdm==4.70.1\n", "tqdm stands there twice"),
     "a CUDA package": ("requirements", r"\Z", "nvidia-cublas-cu12==12.8.4.1\n", "nvidia-cublas-cu12 belongs to CUDA"),
     "a local build": ("requirements", "torch==2.13.0", "torch==2.13.0+cpu", "torch is pinned to a local build"),
     "an index": ("requirements", r"\Z", "--index-url https://example.org/simple\n", "is an option or an address"),
     "another range": ("pyproject", '"scipy>=1.13,<2"', '"scipy>=1.14,<2"', "scipy: <2,>=1.14 in pyproject.toml"),
     "a package that conda lacks": ("environment", r"  - pooch.*\n", "", "pooch: only in pyproject.toml"),
-    "a package that only conda has": ("environment", r"\Z", "  - mapie>=1.4\n", "mapie: only in environment.yml"),
+    "a package that only conda has": ("environment", r"\Z", "  - plotly>=6.1\n", "plotly: only in environment.yml"),
     "Python as a range": ("environment", "python=3.12", "python>=3.12", "Binder's builder"),
     "Python too old": ("environment", "python=3.12", "python=3.10", "python: 3.10"),
     "an exact pin for conda": (
