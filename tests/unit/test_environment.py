@@ -45,7 +45,12 @@ PLANTS = {
         "",
         "pooch: in pyproject.toml, not among",
     ),
-    "a package that only the pins name": ("requirements", r"(?=tqdm==)", "plotly==6.3.0\n", "plotly: directly imported"),
+    "a package that only the pins name": (
+        "requirements",
+        r"(?=tqdm==)",
+        "plotly==6.3.0\n",
+        "plotly: directly imported",
+    ),
     "a pin given twice": ("requirements", r"\Z", "tqdm==4.70.1\n", "tqdm stands there twice"),
     "a CUDA package": ("requirements", r"\Z", "nvidia-cublas-cu12==12.8.4.1\n", "nvidia-cublas-cu12 belongs to CUDA"),
     "a local build": ("requirements", "torch==2.13.0", "torch==2.13.0+cpu", "torch is pinned to a local build"),
