@@ -56,7 +56,7 @@ def train(
     patience : int
         Stop after so many epochs without a better score.
     validation_share : float
-        Share of the rows held back for early stopping. With 0, or fewer than 10 rows, all rows train for ``max_epochs``.
+        Share of the rows held back for early stopping. With 0, or fewer than 10 rows, all train for ``max_epochs``.
     random_state : int
         Seed of the rows held back and of the order of batches. Call within :func:`seeded` for dropout and noise.
 
@@ -101,7 +101,5 @@ def train(
     network.eval()
     table = pd.DataFrame(history, columns=["training", "validation"])
     if not np.isfinite(table["training"]).all():
-        raise ValueError(
-            "the training loss is not finite: try a smaller learning rate, and look for extreme values in X"
-        )
+        raise ValueError("the training loss is not finite: lower the learning rate and look for extreme values in X")
     return table

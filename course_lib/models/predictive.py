@@ -1,11 +1,11 @@
-"""What all models that predict a distribution share: scaling inside, the estimator protocol, the two parts of a variance.
+"""What all models that predict a distribution share: scaling inside, one protocol, the two parts of a variance.
 
-A regressor says ``mean`` and ``std`` of a *new measurement*, noise included. ``predict_parts`` splits its variance by the law
-of total variance, var[y] = var[E[y | f]] + E[var[y | f]]: epistemic (which function f is it?) and aleatoric (noise about f).
-The split is the model's opinion. A model that has only one part gives NaN for the other.
+A regressor says ``mean`` and ``std`` of a *new measurement*, noise included. ``predict_parts`` splits its variance by
+the law of total variance, var[y] = var[E[y | f]] + E[var[y | f]]: epistemic (which function f is it?) and aleatoric
+(noise about f). The split is the model's opinion. A model that has only one part gives NaN for the other.
 
-A classifier says the probability of the second class. ``predict_parts`` splits the entropy of that probability in the same
-way: the mean entropy of the sampled probabilities is aleatoric, what is left (the mutual information) is epistemic.
+A classifier says the probability of the second class. ``predict_parts`` splits the entropy of that probability alike:
+the mean entropy of the sampled probabilities is aleatoric, what is left (the mutual information) is epistemic.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CLIP = 5.0
 class Inputs(TransformerMixin, BaseEstimator):
     """Raw descriptors to network-sized numbers, learned on training rows; fingerprint bits stay bits.
 
-    A table that holds only 0 and 1 in training is taken for fingerprints: constant columns go, nothing is scaled, since a
-    bit that one molecule in a thousand has would become 30 standard deviations. Any other table goes through
-    :class:`~course_lib.featurize.Descriptors` (gaps, constant and repeated columns, scale) and is cut at 5 training standard
-    deviations, beyond which a network extrapolates wildly.
+    A table that holds only 0 and 1 in training is taken for fingerprints: constant columns go, nothing is scaled, since
+    a bit that one molecule in a thousand has would become 30 standard deviations. Any other table goes through
+    :class:`~course_lib.featurize.Descriptors` (gaps, constant and repeated columns, scale) and is cut at 5 training
+    standard deviations, beyond which a network extrapolates wildly.
 
     Attributes
     ----------
@@ -142,8 +142,8 @@ class PredictiveRegressor(RegressorMixin, _Predictive):
         Returns
         -------
         DataFrame of shape (n, 4)
-            Columns mean, std, epistemic, aleatoric, in the unit of y; std squared is the sum of the squares of the parts.
-            NaN in a part that the model does not have.
+            Columns mean, std, epistemic, aleatoric, in the unit of y; std squared is the sum of the squares of the
+            parts. NaN in a part that the model does not have.
         """
         found = self._moments(self._read_new(X))
         total = np.nansum([found.epistemic, found.aleatoric], axis=0)
@@ -186,8 +186,10 @@ def entropy_parts(samples: ArrayLike) -> pd.DataFrame:
 
 
 class PredictiveClassifier(ClassifierMixin, _Predictive):
-    """Base of the binary classifiers. A subclass gives ``_fit(X, t)`` with t in {0, 1}, and ``_probability(X)`` of shape (n,)
-    or ``_probability_samples(X)`` of shape (n_samples, n).
+    """Base of the binary classifiers.
+
+    A subclass gives ``_fit(X, t)`` with t in {0, 1}, and ``_probability(X)`` of shape (n,) or
+    ``_probability_samples(X)`` of shape (n_samples, n).
 
     Attributes
     ----------
