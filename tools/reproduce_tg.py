@@ -14,22 +14,16 @@ tuning) is fitted on training rows only, in inner folds on the inner training ro
 from __future__ import annotations
 
 import argparse
-import datetime
 import hashlib
-import json
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -38,13 +32,12 @@ from sklearn.metrics import average_precision_score, log_loss, r2_score, roc_auc
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 
-from course_lib import datasets, featurize, models, settings
+from course_lib import datasets, featurize, models
 from course_lib.evaluate import nadeau_bengio
 from course_lib.models import LightGBMClassifier, LightGBMRegressor, average_by_group, baselines
 from course_lib.splits import GroupKFold, GroupShuffleSplit, assert_no_leak
-from course_lib.teaching.claims import decide_family
+from full_run import FullRun, Stage, per_set
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 SETS = ("tg_vinyl", "homopolymer_tg", "sublimation", "permittivity", "octane")
 POOL_SIZE = 220  # molecules drawn from a larger set, once, so that every set is of like size and the run takes hours
 N_TRAIN = 70  # the lecture's training set
@@ -581,108 +574,42 @@ def imbalanced(name: str, number: int) -> Iterator[dict]:
 
 
 # --- the run --------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Stage:
-    """The work of a stage for one set and one split, and which of them there are."""
-
-    work: Callable[[str, int], Iterator[dict]]
-    sets: tuple[str, ...]
-    numbers: range
+def tasks(sets: tuple[str, ...], n_splits: int) -> tuple[tuple[str, int], ...]:
+    """Set by set within a block of five splits: workers keep one set's tables, and every set advances."""
+    blocks = [range(first, min(first + 5, n_splits)) for first in range(0, n_splits, 5)]
+    return tuple((name, number) for block in blocks for name in sets for number in block)
 
 
-STAGES = {
-    "fixed": Stage(fixed, SETS, range(20)),
-    "cv": Stage(cv, SETS, range(20)),
-    "tuned": Stage(tuned, SETS, range(N_TUNED)),
-    "estimate": Stage(estimate, SETS, range(50)),
-    "extrapolation": Stage(extrapolation, SETS, range(20)),
-    "curve": Stage(curve, SETS, range(20)),
-    "duplicates": Stage(duplicates, ("tg_vinyl",), range(20)),
-    "forms": Stage(forms, ("homopolymer_tg",), range(20)),
-    "imbalanced": Stage(imbalanced, ("flammable",), range(20)),
-    "tuned_more": Stage(tuned_more, SETS, range(20)),
-}
-
-
-def path_of(stage: str) -> Path:
-    return RESULTS / f"tg_{stage}.csv"
-
-
-def read_rows(stage: str) -> pd.DataFrame:
-    """Read what is done of a stage; an empty table with the key columns when nothing is."""
-    return pd.read_csv(path_of(stage)) if path_of(stage).exists() else pd.DataFrame(columns=["set", "split"])
-
-
-def write_rows(stage: str, table: pd.DataFrame) -> None:
-    """Written whole to a side file and renamed, so that a stop in between loses nothing."""
-    side = path_of(stage).with_suffix(".part")
-    table.sort_values(["set", "split"], kind="stable").to_csv(
-        side, index=False, float_format="%.6g", lineterminator="\n"
-    )
-    side.replace(path_of(stage))
-
-
-def one_task(stage: str, name: str, number: int) -> tuple[str, list[dict]]:
-    return stage, [{"set": name, "split": number, **row} for row in STAGES[stage].work(name, number)]
-
-
-def run(stages: list[str], sets: list[str], jobs: int) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    tables = {stage: read_rows(stage) for stage in stages}
-    todo = []
-    for stage in stages:
-        done = set(zip(tables[stage]["set"], tables[stage]["split"], strict=True))
-        # set by set within a block of five splits: workers keep one set's tables, and every set advances
-        for block in range(0, len(STAGES[stage].numbers), 5):
-            todo += [
-                (stage, name, number)
-                for name in STAGES[stage].sets
-                if name in sets or name not in SETS
-                for number in STAGES[stage].numbers[block : block + 5]
-                if (name, number) not in done
-            ]
-    work = (joblib.delayed(one_task)(*task) for task in todo)
-    results = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(work)
-    for stage, rows in settings.progress(results, "full run", total=len(todo)):
-        tables[stage] = pd.concat([tables[stage], pd.DataFrame(rows)], ignore_index=True)
-        write_rows(stage, tables[stage])
+RUN = FullRun(
+    "tg",
+    ("set", "split"),
+    {
+        "fixed": Stage(fixed, tasks(SETS, 20)),
+        "cv": Stage(cv, tasks(SETS, 20)),
+        "tuned": Stage(tuned, tasks(SETS, N_TUNED)),
+        "estimate": Stage(estimate, tasks(SETS, 50)),
+        "extrapolation": Stage(extrapolation, tasks(SETS, 20)),
+        "curve": Stage(curve, tasks(SETS, 20)),
+        "duplicates": Stage(duplicates, tasks(("tg_vinyl",), 20)),
+        "forms": Stage(forms, tasks(("homopolymer_tg",), 20)),
+        "imbalanced": Stage(imbalanced, tasks(("flammable",), 20)),
+        "tuned_more": Stage(tuned_more, tasks(SETS, 20)),
+    },
+)
 
 
 def prepare(sets: list[str], jobs: int) -> None:
     """Conformers and descriptors of every set, into the cache, and the table of what failed."""
-    RESULTS.mkdir(exist_ok=True)
     lost = []
     for name in sets:
         print(f"{name}: descriptors", flush=True)
         lost += failures(name, jobs)
         featurize.mordred2d(read(name).smiles, n_jobs=jobs)
     if set(sets) == set(SETS):
-        pd.DataFrame(lost).to_csv(RESULTS / "tg_failures.csv", index=False, lineterminator="\n")
+        RUN.write("failures", pd.DataFrame(lost))
 
 
 # --- summary and verdicts -------------------------------------------------------------------------------------------
-def complete(stage: str) -> bool:
-    done = read_rows(stage)
-    return len(done.drop_duplicates(["set", "split"])) >= len(STAGES[stage].sets) * len(STAGES[stage].numbers)
-
-
-def per_set(table: pd.DataFrame, value: pd.Series) -> pd.DataFrame:
-    """Mean over splits with its Nadeau-Bengio interval, one row a set."""
-    out = []
-    for name, part in table.assign(value=value).groupby("set", sort=False):
-        interval = nadeau_bengio(part["value"], part["n_train"].mean(), part["n_test"].mean())
-        out.append(
-            {
-                "set": name,
-                "estimate": interval.estimate,
-                "low": interval.low,
-                "high": interval.high,
-                "n_splits": len(part),
-            }
-        )
-    return pd.DataFrame(out)
-
-
 def paired_arms(table: pd.DataFrame, column: str, key: str = "arm") -> pd.DataFrame:
     """One row a split with the metric of every arm side by side; index (set, split, n_train, n_test)."""
     return table.pivot_table(index=["set", "split", "n_train", "n_test"], columns=key, values=column, sort=False)
@@ -697,20 +624,20 @@ def relative(wide: pd.DataFrame, better: str, than: str) -> pd.DataFrame:
 def primaries() -> dict[str, pd.DataFrame]:
     """Compute the primary endpoint of each claim whose stages are complete: one row a set (columns set, estimate)."""
     found: dict[str, pd.DataFrame] = {}
-    if complete("estimate"):
-        table = read_rows("estimate").query("arm == 'LightGBM' and n_train == 50")
+    if RUN.complete("estimate"):
+        table = RUN.read("estimate").query("arm == 'LightGBM' and n_train == 50")
         miss = (table["cv_mae"] - table["test_mae"]) / table["test_mae"]
         found["A1"] = (miss**2).groupby(table["set"]).mean().pow(0.5).rename("estimate").reset_index()
-    if complete("fixed"):
-        wide = paired_arms(read_rows("fixed"), "mae")
+    if RUN.complete("fixed"):
+        wide = paired_arms(RUN.read("fixed"), "mae")
         found["A5"] = relative_excess(wide, "noise of conformers' size", "conformers")
-    if complete("fixed") and complete("tuned"):
+    if RUN.complete("fixed") and RUN.complete("tuned"):
         controls = ["(a) rows copied", "(b) limits divided"]
         best = wide.groupby("set")[controls].mean().idxmin(axis=1)
         fixed_gain = {
             name: relative(wide.loc[[name]], "conformers", best[name])["estimate"].iloc[0] for name in best.index
         }
-        both = paired_arms(read_rows("tuned"), "mae", "rows_kind")
+        both = paired_arms(RUN.read("tuned"), "mae", "rows_kind")
         tuned_gain = relative(both, "conformers", "one row").set_index("set")["estimate"]
         found["A2"] = pd.DataFrame(
             [
@@ -724,8 +651,8 @@ def primaries() -> dict[str, pd.DataFrame]:
                 for name in best.index
             ]
         )
-    if complete("cv"):
-        table = read_rows("cv")
+    if RUN.complete("cv"):
+        table = RUN.read("cv")
         optimism = (
             ((table["test_mae"] - table["cv_mae"]) / table["test_mae"])
             .groupby([table["set"], table["folds_by"]])
@@ -736,13 +663,13 @@ def primaries() -> dict[str, pd.DataFrame]:
         found["A3"] = (
             part.rename("estimate").to_frame().assign(row=optimism["row"], molecule=optimism["molecule"]).reset_index()
         )
-    if complete("fixed") and complete("tuned"):
-        after = read_rows("tuned").query("rows_kind == 'conformers'").set_index(["set", "split"])
-        before = read_rows("fixed").query("arm == 'conformers'").set_index(["set", "split"]).loc[after.index]
+    if RUN.complete("fixed") and RUN.complete("tuned"):
+        after = RUN.read("tuned").query("rows_kind == 'conformers'").set_index(["set", "split"])
+        before = RUN.read("fixed").query("arm == 'conformers'").set_index(["set", "split"]).loc[after.index]
         value = (before["mae"] - after["mae"]) / before["mae"]
         found["A4"] = per_set(before.reset_index(), value.to_numpy())
-    if complete("extrapolation"):
-        table = read_rows("extrapolation").query("arm == 'LightGBM'").reset_index(drop=True)
+    if RUN.complete("extrapolation"):
+        table = RUN.read("extrapolation").query("arm == 'LightGBM'").reset_index(drop=True)
         found["A6"] = per_set(table, table["recovered_share"])
     return found
 
@@ -762,7 +689,7 @@ def summarise() -> None:
         ("forms", ["form", "arm"]),
         ("imbalanced", "arm"),
     ):
-        table = read_rows(stage)
+        table = RUN.read(stage)
         if table.empty:
             continue
         keys = [key] if isinstance(key, str) else key
@@ -782,38 +709,22 @@ def summarise() -> None:
                         "n_splits": len(part),
                     }
                 )
-    pd.DataFrame(rows).to_csv(RESULTS / "tg_summary.csv", index=False, float_format="%.6g", lineterminator="\n")
-
-    found = primaries()
-    if found:
-        parts = pd.concat([table.assign(claim=claim) for claim, table in found.items()], ignore_index=True)
-        front = ["claim", "set", "estimate"]
-        parts[front + [c for c in parts if c not in front]].to_csv(
-            RESULTS / "tg_claim_parts.csv", index=False, float_format="%.6g", lineterminator="\n"
-        )
-        measured = {claim: found[claim]["estimate"].to_numpy() if claim in found else None for claim in CLAIMS}
-        versions = " ".join(f"{package} {version(package)}" for package in PACKAGES)
-        verdicts = decide_family(measured, date=datetime.date.today().isoformat(), versions=versions)
-        verdicts.to_csv(RESULTS / "tg_claims.csv", index=False, float_format="%.6g", lineterminator="\n")
-        print(verdicts.drop(columns="versions").to_string(index=False))
-    about = {
-        "date": datetime.date.today().isoformat(),
-        "python": sys.version.split()[0],
-        "versions": {package: version(package) for package in PACKAGES},
-        "rows_per_molecule": ROWS,
-        "training_molecules": N_TRAIN,
-        "fixed": FIXED,
-        "evaluations": N_ITER,
-        "pool_size": POOL_SIZE,
-        "sets": {name: len(read(name)) for name in SETS},
-        "stages_complete": {stage: complete(stage) for stage in STAGES},
-    }
-    (RESULTS / "tg_run.json").write_text(json.dumps(about, indent=1) + "\n")
+    RUN.write("summary", pd.DataFrame(rows))
+    RUN.decide(primaries(), CLAIMS, PACKAGES)
+    RUN.about(
+        PACKAGES,
+        rows_per_molecule=ROWS,
+        training_molecules=N_TRAIN,
+        fixed=FIXED,
+        evaluations=N_ITER,
+        pool_size=POOL_SIZE,
+        sets={name: len(read(name)) for name in SETS},
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    parser.add_argument("--stages", nargs="+", choices=list(RUN.stages), default=list(RUN.stages))
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--prepare", action="store_true", help="conformers and descriptors only")
@@ -823,7 +734,7 @@ def main() -> None:
         prepare(options.sets, options.jobs)
         if options.prepare:
             return
-        run(options.stages, options.sets, options.jobs)
+        RUN.run(options.stages, options.jobs, lambda task: task[0] in options.sets or task[0] not in SETS)
     summarise()
 
 
