@@ -1,0 +1,506 @@
+"""The full run behind lessons 04, 05 and 08 and claims C1 to C5 and C8. Writes results/dionysus_*.csv.
+
+    make reproduce                                  everything that is not done yet, then the verdicts
+    python tools/reproduce_dionysus.py --stages random --jobs 2
+    python tools/reproduce_dionysus.py --summary    only the verdicts, from what is there
+
+One task is one data set, one split and one kind of feature. What a model learns, it learns on the molecules of the
+training side: for a 70/10/20 split these are train and validation together, since every model holds back its own rows
+for early stopping. The published test parts are evaluated by stage ``published`` alone, and each use is logged in
+results/dionysus_test_log.csv with its date and commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+
+from course_lib import datasets, evaluate, featurize, models
+from course_lib.models import baselines
+from course_lib.splits import ClusterKFold, GroupKFold, GroupShuffleSplit, ScaffoldKFold, assert_no_leak
+from full_run import FullRun, Stage
+
+PUBLISHED = ("delaney", "freesolv", "bace")
+SETS = (*PUBLISHED, "sublimation", "permittivity", "flammable")
+GROWING = ("delaney", "bace", "sublimation", "permittivity")  # sets with 500 training molecules (C4, C8)
+BINARY = {"bace", "flammable"}
+FEATURES = ("morgan", "mordred", "graph")
+SIZES = (25, 50, 100, 200, 300, 500)
+EVALUATIONS = 15  # of each search over hyperparameters
+PACKAGES = (
+    "numpy", "scikit-learn", "torch", "gpytorch", "pyro-ppl", "torch-geometric", "ngboost", "rdkit", "mordredcommunity",
+    "chemicals",
+)  # fmt: skip
+CLAIMS = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8")
+
+
+# --- data and models ------------------------------------------------------------------------------------------------
+@cache
+def read(name: str) -> datasets.Dataset:
+    """Read a set with one row a group; published sets with their published molecules."""
+    data = datasets.load(name)
+    if name in PUBLISHED:
+        return data
+    return data.subset(np.sort(np.unique(data.groups, return_index=True)[1]))
+
+
+@cache
+def features(name: str, kind: str) -> np.ndarray:
+    """Features of all molecules of a set, raw: whatever is learned about them is learned inside the models."""
+    smiles = read(name).smiles
+    if kind == "graph":
+        return smiles
+    table = featurize.morgan(smiles) if kind == "morgan" else featurize.mordred2d(smiles)
+    return table.to_numpy(np.float32)
+
+
+def build(name: str, kind: str, binary: bool, seed: int) -> BaseEstimator:
+    """Make one model of the study, or a baseline, for a kind of feature."""
+    side = "Classifier" if binary else "Regressor"
+    if name == "GP":
+        return getattr(models, f"GP{side}")(kernel="tanimoto" if kind == "morgan" else "matern", random_state=seed)
+    if name == "random forest":
+        forest = RandomForestClassifier(300, n_jobs=1, random_state=seed)
+        return (
+            make_pipeline(featurize.Descriptors(scale=False), forest)
+            if binary
+            else baselines.random_forest(random_state=seed)
+        )
+    stem = {"GNN-GP": "GNNGP", "deep ensemble": "DeepEnsemble"}.get(name, name)
+    return getattr(models, f"{stem}{side}")(random_state=seed)
+
+
+CELLS = {
+    "morgan": ("GP", "NGBoost", "BNN", "SNGP"),
+    "mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble", "random forest"),
+    "embedding": ("GP", "NGBoost", "BNN", "SNGP"),
+    "graph": ("GNN-GP", "GNN"),
+}
+
+
+def cells(
+    name: str, kind: str, train: np.ndarray, test: np.ndarray, seed: int, wanted: dict[str, tuple[str, ...]]
+) -> Iterator[tuple[str, str, np.ndarray, np.ndarray | None]]:
+    """Fit the wanted models on one kind of feature; give model, feature, prediction and its standard deviation.
+
+    For classes the prediction is the probability of the second class. Task "graph" also learns the embedding, on the
+    training molecules alone, and puts the models of feature "embedding" on it.
+    """
+    data, X, binary = read(name), features(name, kind), name in BINARY
+    tables = {kind: (X[train], X[test])}
+    if kind == "graph" and wanted.get("embedding"):
+        embedding = models.GNNEmbedding(random_state=seed).fit(X[train], data.y[train])
+        tables["embedding"] = tuple(np.asarray(embedding.transform(X[side])) for side in (train, test))
+    for feature, (fit_on, predict_on) in tables.items():
+        for model in wanted.get(feature, ()):
+            estimator = build(model, feature, binary, seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                estimator.fit(fit_on, data.y[train])
+                yield model, feature, *predictions(estimator, predict_on, binary)
+
+
+def predictions(estimator: BaseEstimator, X: np.ndarray, binary: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the probability of the second class and None, or the mean and its standard deviation, if it has one."""
+    if binary:
+        return estimator.predict_proba(X)[:, 1], None
+    try:
+        return estimator.predict(X, return_std=True)
+    except TypeError:  # a baseline without a distribution
+        return estimator.predict(X), None
+
+
+# --- scores ---------------------------------------------------------------------------------------------------------
+def scores(y: np.ndarray, prediction: np.ndarray, std: np.ndarray | None, binary: bool) -> dict[str, float]:
+    """Compute accuracy and calibration of one cell."""
+    if binary:
+        p = np.clip(prediction, 1e-6, 1 - 1e-6)
+        if len(np.unique(y)) < 2:  # a cluster of one class: no ranking, no slope
+            return {"log_loss": evaluate.log_loss(y, p), "brier": evaluate.brier(y, p)}
+        return {
+            "auroc": evaluate.auroc(y, p),
+            "log_loss": evaluate.log_loss(y, p),
+            "brier": evaluate.brier(y, p),
+            "ece": evaluate.ece(y, p),
+            "ece_dionysus": evaluate.dionysus_ece(y, p),
+            "ece_perfect": float(np.mean(evaluate.perfect_reference(evaluate.ece, p=p, random_state=0))),
+        }
+    found = {"r2": evaluate.r2(y, prediction), "rmse": evaluate.rmse(y, prediction), "mae": evaluate.mae(y, prediction)}
+    if std is not None:
+        found |= {
+            "ama": evaluate.miscalibration_area(y, prediction, std),
+            "ama_dionysus": evaluate.dionysus_ama(y, prediction, std),
+            "nll": evaluate.nll(y, prediction, std),
+            "crps": evaluate.crps(y, prediction, std),
+            "coverage95": evaluate.coverage(y, prediction, std, 0.95),
+            "mean_z2": evaluate.mean_squared_z(y, prediction, std),
+            "kendall": evaluate.error_rank_correlation(prediction - y, std)["kendall"],
+        }
+    return found
+
+
+def rows(
+    name: str,
+    kind: str,
+    train: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    wanted: dict[str, tuple[str, ...]] = CELLS,
+    **labels: object,
+) -> Iterator[dict]:
+    """Fit, predict, score: one row a cell."""
+    data = read(name)
+    assert_no_leak(data.groups[train], data.groups[test])
+    for model, feature, prediction, std in cells(name, kind, train, test, seed, wanted):
+        yield {
+            **labels,
+            "model": model,
+            "on": feature,
+            **scores(data.y[test], prediction, std, name in BINARY),
+            "n_train": len(train),
+            "n_test": len(test),
+        }
+
+
+# --- stage published: the published splits, each test part used once for each cell ----------------------------------
+def published(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Compute every cell on the published split, with bootstrap intervals, beside the published figures."""
+    data = read(name)
+    part = data.frame["split"].to_numpy()
+    test = np.flatnonzero(part == "test")
+    # the test part stays as published; a training molecule that shares its connectivity with one of it goes
+    train = np.flatnonzero((part != "test") & ~np.isin(data.groups, data.groups[test]))
+    y, binary = data.y[test], name in BINARY
+    measures = {"auroc": evaluate.auroc, "log_loss": evaluate.log_loss} if binary else {"r2": evaluate.r2}
+    for model, feature, prediction, std in cells(name, kind, train, test, number, CELLS):
+        row = {"model": model, "on": feature, **scores(y, prediction, std, binary)}
+        for measure, function in measures.items():
+            interval = evaluate.bootstrap_interval(function, y, prediction, groups=data.groups[test], random_state=0)
+            row |= {f"{measure}_low": interval.low, f"{measure}_high": interval.high}
+        if std is not None:
+            area = evaluate.perfect_reference(evaluate.miscalibration_area, n=len(y), random_state=0)
+            row["ama_perfect_high"] = float(np.quantile(area, 0.95))
+        if binary:
+            reference = evaluate.perfect_reference(evaluate.ece, p=prediction, random_state=0)
+            row["ece_perfect_high"] = float(np.quantile(reference, 0.95))
+        yield {**row, "n_train": len(train), "n_test": len(test), "n_removed": int((part != "test").sum() - len(train))}
+    log_use(name, kind)
+
+
+def commit() -> str:
+    """Return the short name of the commit that runs, with a + when files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", "../course_lib", "."], capture_output=True, text=True, check=False
+    )
+    return (head.strip() or "unknown") + ("+" if changed.stdout.strip() else "")
+
+
+def log_use(name: str, kind: str) -> None:
+    """Add a line to the log of uses of a published test part."""
+    path = RUN.path("test_log")
+    line = pd.DataFrame([{"date": datetime.date.today().isoformat(), "commit": commit(), "set": name, "feature": kind}])
+    line.to_csv(path, mode="a", header=not path.exists(), index=False, lineterminator="\n")
+
+
+# --- stages random, cluster: further splits, so that one lucky split decides nothing --------------------------------
+def random(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Compute every cell on a random split, 80/20 (70/10/20 with the validation part inside the models)."""
+    groups = read(name).groups
+    train, test = next(GroupShuffleSplit(test_size=0.2, n_splits=1, random_state=number).split(groups, groups=groups))
+    yield from rows(name, kind, train, test, number)
+
+
+def cluster(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Compute every cell on one fold of a five-fold cluster split by structure."""
+    data = read(name)
+    splitter = ClusterKFold(features(name, "mordred"), n_splits=5, random_state=0)
+    train, test = list(splitter.split(data.smiles, groups=data.groups))[number]
+    yield from rows(name, kind, train, test, number)
+
+
+# --- stage sizes: training sizes from 25 to all (C5, C8) ------------------------------------------------------------
+GROWN = {"mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble", "random forest"), "graph": ("GNN-GP",)}
+
+
+def sizes(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Grow the training set of one split: nested draws, the same fifth of the molecules as test for all of them."""
+    data = read(name)
+    pool, test = next(
+        GroupShuffleSplit(test_size=0.2, n_splits=1, random_state=number).split(data.smiles, groups=data.groups)
+    )
+    order = np.random.default_rng(number).permutation(pool)
+    for n in [*(n for n in SIZES if n < len(pool)), len(pool)]:
+        train = order[:n]
+        if name in BINARY and len(np.unique(data.y[train])) < 2:
+            continue
+        wanted = {**GROWN, "morgan": ("GP",), "embedding": ("GP", "NGBoost") if n == 100 else ()}
+        yield from rows(name, kind, train, test, number, wanted, n=n)
+
+
+# --- stage shifts: what "new" means (lesson 08) ---------------------------------------------------------------------
+SHIFTED = {"mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble", "random forest"), "graph": ("GNN-GP",)}
+
+
+def shift_splits(name: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return five splits of each kind; leave-one-cluster-out has one for each of ten clusters."""
+    data, table = read(name), features(name, "mordred")
+    splitters = {
+        "random": GroupKFold(5, shuffle=True, random_state=0),
+        "scaffold": ScaffoldKFold(data.smiles, 5, random_state=0),
+        "cluster": ClusterKFold(table, n_splits=5, random_state=0),
+        "cluster with target": ClusterKFold(table, data.y, n_splits=5, random_state=0),
+        "leave one cluster out": ClusterKFold(table, n_splits=10, n_clusters=10, random_state=0),
+    }
+    return {kind: list(splitter.split(data.smiles, groups=data.groups)) for kind, splitter in splitters.items()}
+
+
+def shifts(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Compute models on one fold of every kind of split, with how far its test molecules lie from training."""
+    table = features(name, "morgan").astype(bool)
+    for split, folds in shift_splits(name).items():
+        for fold in range(number, len(folds), 5):
+            train, test = folds[fold]
+            nearest = np.median(nearest_similarity(table[test], table[train]))
+            yield from rows(name, kind, train, test, number, SHIFTED, by=split, fold=fold, similarity=float(nearest))
+
+
+def nearest_similarity(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Tanimoto similarity of each row of ``left`` to its nearest row of ``right``; bits of shape (n, p) and (m, p)."""
+    a, b = left.astype(np.float32), right.astype(np.float32)
+    common = a @ b.T
+    either = a.sum(1)[:, None] + b.sum(1)[None, :] - common
+    return (common / np.maximum(either, 1)).max(axis=1)
+
+
+# --- stage tuned: what tuning buys at 100 molecules -----------------------------------------------------------------
+TUNED = {"mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble"), "graph": ("GNN-GP",)}
+
+
+def tuned(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Score each model as it comes and tuned on three group folds of its 100 training molecules."""
+    data, X, binary = read(name), features(name, kind), name in BINARY
+    train, test = next(
+        GroupShuffleSplit(train_size=100, n_splits=1, random_state=number).split(data.smiles, groups=data.groups)
+    )
+    assert_no_leak(data.groups[train], data.groups[test])
+    for model in TUNED.get(kind, ()):
+        plain = build(model, kind, binary, number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = models.tune(
+                plain,
+                X[train],
+                data.y[train],
+                groups=data.groups[train],
+                cv=GroupKFold(3, shuffle=True, random_state=number),
+                n_iter=EVALUATIONS,
+                random_state=number,
+                space=type(plain).TUNE_SPACE,
+            )
+            arms = {"as it comes": clone(plain).fit(X[train], data.y[train]), "tuned": found.best_estimator}
+            for arm, estimator in arms.items():
+                prediction, std = predictions(estimator, X[test], binary)
+                yield {
+                    "model": model,
+                    "arm": arm,
+                    **scores(data.y[test], prediction, std, binary),
+                    "n_train": len(train),
+                    "n_test": len(test),
+                }
+
+
+# --- stage simulated: do the parts of the variance behave? (C1) -----------------------------------------------------
+def simulated_data(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw n points of a smooth function of two inputs, noise sd 0.3; the inputs crowd the middle."""
+    X = rng.normal(size=(n, 2))
+    return X, np.sin(2 * X[:, 0]) + 0.5 * X[:, 1] ** 2 + rng.normal(scale=0.3, size=n)
+
+
+PARTS: dict[str, Callable[[int], BaseEstimator]] = {
+    "GP": lambda seed: models.GPRegressor(random_state=seed),
+    "bootstrap ensemble": lambda seed: models.BootstrapEnsemble(
+        models.LightGBMRegressor(min_child_samples=3), random_state=seed
+    ),
+    "BNN": lambda seed: models.BNNRegressor(random_state=seed),
+    "SNGP": lambda seed: models.SNGPRegressor(random_state=seed),
+    "deep ensemble": lambda seed: models.DeepEnsembleRegressor(random_state=seed),
+    "NGBoost": lambda seed: models.NGBoostRegressor(random_state=seed),  # no epistemic part: shown, not counted
+}
+
+
+def simulated(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Report each model's parts with 50 and with 200 points, over new points that reach beyond the data."""
+    rng = np.random.default_rng(number)
+    X, y = simulated_data(200, rng)
+    grid = rng.uniform(-4, 4, size=(400, 2))
+    inside = simulated_data(400, rng)[0]
+    for model, make in PARTS.items():
+        for n in (50, 200):
+            fitted = make(number).fit(X[:n], y[:n])
+            near, far = fitted.predict_parts(inside), fitted.predict_parts(grid)
+            distance = np.sqrt(((grid[:, None, :] - X[None, :n, :]) ** 2).sum(axis=2)).min(axis=1)
+            spread = far["epistemic"].rank().corr(pd.Series(distance).rank())
+            yield {
+                "model": model,
+                "n": n,
+                "epistemic_variance": float((near["epistemic"] ** 2).mean()),
+                "aleatoric_variance": float((near["aleatoric"] ** 2).mean()),
+                "true_noise_variance": 0.3**2,
+                "rank_correlation_with_distance": float(spread),
+            }
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+def tasks(sets: tuple[str, ...], n: int, kinds: tuple[str, ...] = FEATURES) -> tuple[tuple[str, int, str], ...]:
+    """Split by split over all sets, so that every set advances."""
+    return tuple((name, number, kind) for number in range(n) for name in sets for kind in kinds)
+
+
+RUN = FullRun(
+    "dionysus",
+    ("set", "split", "feature"),
+    {
+        "simulated": Stage(simulated, tasks(("simulated",), 20, ("inputs",))),
+        "published": Stage(published, tasks(PUBLISHED, 1)),
+        "sizes": Stage(sizes, tasks(SETS, 10)),
+        "random": Stage(random, tasks(SETS, 10)),
+        "shifts": Stage(
+            shifts, tasks(("sublimation", "permittivity", "flammable", "delaney"), 5, ("mordred", "graph"))
+        ),
+        "cluster": Stage(cluster, tasks(PUBLISHED, 5)),
+        "tuned": Stage(tuned, tasks(("sublimation", "permittivity", "flammable"), 5, ("mordred", "graph"))),
+    },
+)
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------
+def skill(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the claims' measure of skill, R2 or AUROC, into a column."""
+    value = table["r2"].where(~table["set"].isin(BINARY), table.get("auroc"))
+    return table.assign(skill=value, cell=table["model"] + " " + table["on"])
+
+
+def units(table: pd.DataFrame, function: Callable[[pd.DataFrame], dict | None]) -> pd.DataFrame:
+    """One row a set from a function of its part of the table; sets for which it gives None are left out."""
+    found = {name: function(part) for name, part in table.groupby("set", sort=False)}
+    return pd.DataFrame([{"set": name, **row} for name, row in found.items() if row is not None])
+
+
+def lead(means: pd.Series, one: str) -> float:
+    """How far one entry lies above the best of the others."""
+    return float(means[one] - means.drop(one).max())
+
+
+def c1(table: pd.DataFrame) -> pd.DataFrame:
+    found = []
+    for model, part in table.groupby("model", sort=False):
+        if part["epistemic_variance"].isna().any():
+            continue
+        mean = part.groupby("n").mean(numeric_only=True)
+        fall = 1 - mean.loc[200, "epistemic_variance"] / mean.loc[50, "epistemic_variance"]
+        change = abs(mean.loc[200, "aleatoric_variance"] / mean.loc[50, "aleatoric_variance"] - 1)
+        distance = part["rank_correlation_with_distance"].mean()
+        parts = {"fall": fall - 0.20, "distance": distance - 0.20, "aleatoric": 0.20 - change}
+        found.append({"model": model, "estimate": min(parts.values()), **parts})
+    return pd.DataFrame(found)
+
+
+def c2(part: pd.DataFrame) -> dict:
+    part = part[part["model"].isin(CELLS["embedding"])]
+    by_feature = part.groupby("on")["skill"].mean()
+    by_model = part[part["on"] == "mordred"].groupby("model")["skill"].mean()
+    leads = {"mordred": lead(by_feature, "mordred"), "gp": lead(by_model, "GP")}
+    return {"estimate": min(leads.values()), **leads}
+
+
+def c3(part: pd.DataFrame) -> dict:
+    return {"estimate": lead(part[part["on"] == "morgan"].groupby("model")["skill"].mean(), "GP")}
+
+
+def c4(part: pd.DataFrame) -> dict | None:
+    if part["n_train"].max() < 500:
+        return None
+    means = part.groupby("cell")["skill"].mean()
+    gaps = {name: float(means.max() - means[name]) for name in ("BNN mordred", "GNN-GP graph")}
+    return {"estimate": max(gaps.values()), **gaps, "best": means.idxmax()}
+
+
+def c5(part: pd.DataFrame) -> dict:
+    means = part[part["n"] == 100].groupby("cell")["skill"].mean()
+    return {"estimate": float(means.max() - means[["GP embedding", "NGBoost embedding"]].max()), "best": means.idxmax()}
+
+
+def c8(part: pd.DataFrame) -> dict:
+    means = part[part["on"] != "embedding"].pivot_table(index="n", columns="cell", values="skill")
+    deep = ["BNN mordred", "SNGP mordred", "deep ensemble mordred", "GNN-GP graph"]
+    shallow = means.columns.difference(deep)
+
+    def mean_over(which: pd.Series) -> pd.Series:
+        return means.loc[which].mean()
+
+    few = mean_over(means.index <= 100)
+    small = mean_over(means.index < 300)
+    large = mean_over(means.index >= 500)
+    parts = {
+        "ngboost": lead(few, "NGBoost mordred"),
+        "deep_poor_below_300": float(small[shallow].max() - small[deep].max() - 0.10),
+        "deep_good_from_500": float(0.05 - (large[shallow].max() - large[deep].max())),
+    }
+    return {"estimate": min(parts.values()), **parts}
+
+
+def primaries() -> dict[str, pd.DataFrame]:
+    """Compute the primary endpoint of each claim whose stages are complete: one row a set (a model for C1)."""
+    found = {}
+    if RUN.complete("simulated"):
+        found["C1"] = c1(RUN.read("simulated"))
+    if RUN.complete("random"):
+        table = skill(RUN.read("random"))
+        found |= {"C2": units(table, c2), "C3": units(table, c3)}
+        found["C4"] = units(table[table["set"].isin(GROWING)], c4)
+    if RUN.complete("sizes"):
+        table = skill(RUN.read("sizes"))
+        found["C5"] = units(table, c5)
+        found["C8"] = units(table[table["set"].isin(GROWING)], c8)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", nargs="+", choices=list(RUN.stages), default=list(RUN.stages))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--summary", action="store_true", help="verdicts only")
+    options = parser.parse_args()
+    if not options.summary:
+        for name in options.sets:
+            featurize.mordred2d(read(name).smiles, n_jobs=options.jobs)  # into the cache, in parallel over molecules
+        RUN.run(options.stages, options.jobs, lambda task: task[0] in options.sets or task[0] not in SETS)
+    RUN.decide(primaries(), CLAIMS, PACKAGES)
+    RUN.about(PACKAGES, sizes=SIZES, evaluations=EVALUATIONS, sets={name: len(read(name)) for name in SETS})
+
+
+torch.set_num_threads(1)
+
+if __name__ == "__main__":
+    import reproduce_dionysus  # by its name, so that worker processes can import what they are sent
+
+    reproduce_dionysus.main()
