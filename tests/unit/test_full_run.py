@@ -1,0 +1,174 @@
+"""The machinery of the full runs: tasks resume, tables are whole, and each rule's endpoint can come out both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import full_run
+import reproduce_dionysus as dionysus
+from course_lib.teaching.claims import load_claims
+from full_run import FullRun, Stage
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(full_run, "RESULTS", tmp_path)
+    return tmp_path
+
+
+CALLS = []
+
+
+def work(name: str, number: int):
+    CALLS.append((name, number))
+    if (name, number) == ("b", 1) and len(CALLS) == 4:
+        raise RuntimeError("interrupted")
+    for arm in ("one", "two"):
+        yield {"arm": arm, "value": number}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(results):
+    CALLS.clear()
+    tasks = tuple((name, number) for name in "ab" for number in range(2))
+    run = FullRun("trial", ("set", "split"), {"stage": Stage(work, tasks)})
+    with pytest.raises(RuntimeError, match="interrupted"):
+        run.run(["stage"], jobs=1)
+    assert not run.complete("stage")
+    assert run.done("stage") == {("a", 0), ("a", 1), ("b", 0)}
+    run.run(["stage"], jobs=1)
+    assert run.complete("stage")
+    assert CALLS.count(("a", 0)) == 1
+    table = pd.read_csv(results / "trial_stage.csv")
+    assert list(table.columns) == ["set", "split", "arm", "value"]
+    assert len(table) == 8
+    assert not list(results.glob("*.part"))
+
+
+def test_only_wanted_tasks_run(results):
+    CALLS.clear()
+    run = FullRun("trial", ("set", "split"), {"stage": Stage(work, (("a", 0), ("c", 0)))})
+    run.run(["stage"], jobs=1, wanted=lambda task: task[0] == "c")
+    assert run.done("stage") == {("c", 0)}
+
+
+# --- endpoints of C1 to C5 and C8 on planted tables: (changes to a table that holds, verdict of the endpoint) ---
+SETS = ("delaney", "bace", "sublimation", "permittivity")
+
+
+def cells(rows: dict[tuple[str, str], float], **columns) -> pd.DataFrame:
+    """A table with one row a set, split and cell; the skill of a binary set stands in auroc."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for name in SETS:
+        for split in range(5):
+            for (model, on), value in rows.items():
+                measure = "auroc" if name in dionysus.BINARY else "r2"
+                score = value + rng.normal(scale=0.001)
+                lines.append({"set": name, "split": split, "model": model, "on": on, measure: score, **columns})
+    return pd.DataFrame(lines)
+
+
+GOOD = {
+    ("GP", "mordred"): 0.90,
+    ("NGBoost", "mordred"): 0.85,
+    ("BNN", "mordred"): 0.87,
+    ("SNGP", "mordred"): 0.84,
+    ("GP", "morgan"): 0.75,
+    ("NGBoost", "morgan"): 0.55,
+    ("BNN", "morgan"): 0.65,
+    ("SNGP", "morgan"): 0.66,
+    ("GP", "embedding"): 0.88,
+    ("NGBoost", "embedding"): 0.80,
+    ("BNN", "embedding"): 0.80,
+    ("SNGP", "embedding"): 0.80,
+    ("GNN-GP", "graph"): 0.87,
+}
+PLANTS = {
+    "C2": (
+        {("SNGP", "mordred"): 0.91},
+        {("GP", "morgan"): 0.99, ("NGBoost", "morgan"): 0.99, ("SNGP", "morgan"): 0.99},
+    ),
+    "C3": ({("SNGP", "morgan"): 0.80}, {("BNN", "morgan"): 0.76}),
+    "C4": ({("GNN-GP", "graph"): 0.70}, {("BNN", "mordred"): 0.50}),
+    "C5": ({("GP", "embedding"): 0.70}, {("GP", "mordred"): 0.99}),
+}
+
+
+def endpoint(claim: str, rows: dict) -> float:
+    """The mean of the endpoint over the sets."""
+    table = dionysus.skill(cells(rows, n_train=600, n=100))
+    return dionysus.units(table, getattr(dionysus, claim.lower()))["estimate"].mean()
+
+
+@pytest.mark.parametrize(
+    ("claim", "change"), [(claim, change) for claim, plants in PLANTS.items() for change in plants]
+)
+def test_endpoints_come_out_both_ways(claim, change):
+    rule = load_claims()[claim]
+    side = 1 if rule.direction == "above" else -1
+    assert side * (endpoint(claim, GOOD) - rule.margin) > 0
+    assert side * (endpoint(claim, GOOD | change) - rule.margin) < 0
+
+
+def test_c4_counts_only_sets_with_500_training_molecules():
+    assert dionysus.c4(dionysus.skill(cells(GOOD, n_train=499))) is None
+
+
+def growing(ngboost_lead: float, deep_gap_small: float, deep_gap_large: float) -> pd.DataFrame:
+    parts = []
+    for n in (25, 50, 100, 200, 500, 700):
+        shallow = 0.6 + (ngboost_lead if n <= 100 else 0)
+        deep = (0.6 - deep_gap_small) if n < 300 else (0.6 - deep_gap_large)
+        rows = {("NGBoost", "mordred"): shallow, ("GP", "mordred"): 0.6, ("BNN", "mordred"): deep}
+        rows |= dict.fromkeys((("SNGP", "mordred"), ("deep ensemble", "mordred")), deep - 0.1)
+        parts.append(cells(rows | {("GNN-GP", "graph"): deep - 0.1}, n=n))
+    return dionysus.skill(pd.concat(parts))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "holds"),
+    [((0.05, 0.2, 0.0), True), ((-0.05, 0.2, 0.0), False), ((0.05, 0.05, 0.0), False), ((0.05, 0.2, 0.1), False)],
+)
+def test_c8_needs_all_three_parts(arguments, holds):
+    estimate = dionysus.units(growing(*arguments), dionysus.c8)["estimate"]
+    assert len(estimate) == len(SETS)
+    assert (estimate > 0).all() == holds
+    assert (estimate < 0).all() != holds
+
+
+def parts_table(fall: float, distance: float, change: float, epistemic: float = 1.0) -> pd.DataFrame:
+    lines = [
+        {
+            "model": "GP",
+            "n": n,
+            "epistemic_variance": epistemic * (1 if n == 50 else 1 - fall),
+            "aleatoric_variance": 0.1 if n == 50 else 0.1 * (1 + change),
+            "rank_correlation_with_distance": distance,
+        }
+        for n in (50, 200)
+        for _ in range(20)
+    ]
+    return pd.DataFrame(lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "holds"),
+    [((0.5, 0.6, 0.1), True), ((0.1, 0.6, 0.1), False), ((0.5, 0.1, 0.1), False), ((0.5, 0.6, -0.4), False)],
+)
+def test_c1_needs_all_three_parts(arguments, holds):
+    estimate = dionysus.c1(parts_table(*arguments))["estimate"].item()
+    assert (estimate > 0) == holds
+
+
+def test_c1_leaves_out_a_model_without_an_epistemic_part():
+    assert dionysus.c1(parts_table(0.5, 0.6, 0.1, epistemic=np.nan)).empty
+
+
+def test_every_task_of_the_run_names_a_set_and_a_feature_that_exist():
+    known = {*dionysus.SETS, "simulated"}
+    for stage in dionysus.RUN.stages.values():
+        assert len(set(stage.tasks)) == len(stage.tasks)
+        assert {name for name, _, _ in stage.tasks} <= known
+        assert {kind for _, _, kind in stage.tasks} <= {*dionysus.FEATURES, "inputs"}
