@@ -25,14 +25,15 @@ from course_lib.splits import assert_no_leak
 
 __all__ = ["SPACE", "TuneResult", "cv_losses", "tune"]
 
-SPACE: dict[str, tuple[str, float, float]] = {
+SPACE: dict[str, tuple] = {
     "num_leaves": ("int", 4, 64),
     "max_depth": ("int", 2, 12),
     "learning_rate": ("log10", 0.01, 0.3),
     "bagging_seed": ("int", 0, 100),
 }
 """The lecture's four hyperparameters: name -> (kind, low, high). Kinds: "int" (rounded), "float", "log10" (a float
-searched on a logarithmic scale; the limits are the values themselves)."""
+searched on a logarithmic scale; the limits are the values themselves). A fourth kind is ("choice", a, b, c, ...): one
+of these values, given in their order."""
 
 N_INITIAL = 5  # random points before the surrogate model takes over
 
@@ -74,8 +75,8 @@ def _log_loss(y_true, probability) -> float:
 class _FoldLosses:
     """The loss of one estimator on fixed folds; whatever does not depend on the hyperparameters is computed once."""
 
-    def __init__(self, estimator, X, y, *, groups, cv, weights, molecule, loss):
-        self.estimator = estimator
+    def __init__(self, estimator, X, y, *, groups, cv, weights, molecule, loss, return_std=False):
+        self.estimator, self.return_std = estimator, return_std
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         self.y = np.asarray(y)
         for name, values in (("y", y), ("groups", groups), ("weights", weights), ("molecule", molecule)):
@@ -85,6 +86,8 @@ class _FoldLosses:
             molecule = np.arange(n_rows)
         self.molecule = np.asarray(groups if molecule is None else molecule)
         self.classes = np.unique(self.y) if is_classifier(estimator) else None
+        if return_std and (loss is None or self.classes is not None):
+            raise ValueError("return_std=True is for regressors and needs a loss that takes (truth, mean, std)")
         if loss is None:
             loss = _mae if self.classes is None else _log_loss
         self.loss = loss
@@ -105,9 +108,12 @@ class _FoldLosses:
         return average_by_group(y, self.molecule[test])[1]
 
     def _loss(self, fold, prediction) -> float:
-        return self.loss(fold["truth"], average_by_group(prediction, self.molecule[fold["test"]])[1])
+        prediction = average_by_group(prediction, self.molecule[fold["test"]])[1]
+        return self.loss(fold["truth"], *prediction.T) if self.return_std else self.loss(fold["truth"], prediction)
 
     def _predict(self, model, X):
+        if self.return_std:
+            return np.column_stack(model.predict(X, return_std=True))
         if self.classes is None:
             return model.predict(X)
         probability = np.zeros((X.shape[0], len(self.classes)))
@@ -154,12 +160,14 @@ class _FoldLosses:
         return self._loss(fold, self._predict(template, fold["test_X"]))
 
 
-def cv_losses(estimator, X, y, *, groups, cv, weights=None, molecule=None, loss: Callable | None = None) -> np.ndarray:
+def cv_losses(
+    estimator, X, y, *, groups, cv, weights=None, molecule=None, loss: Callable | None = None, return_std: bool = False
+) -> np.ndarray:
     """Loss of each fold, predictions averaged over each molecule's rows: what :func:`tune` minimises.
 
     Parameters
     ----------
-    estimator, X, y, groups, cv, weights, molecule, loss
+    estimator, X, y, groups, cv, weights, molecule, loss, return_std
         As in :func:`tune`.
 
     Returns
@@ -167,17 +175,22 @@ def cv_losses(estimator, X, y, *, groups, cv, weights=None, molecule=None, loss:
     ndarray of shape (n_folds,)
         Mean absolute error in the unit of y (log loss for a classifier).
     """
-    return _FoldLosses(estimator, X, y, groups=groups, cv=cv, weights=weights, molecule=molecule, loss=loss)({})
+    settings = {"weights": weights, "molecule": molecule, "loss": loss, "return_std": return_std}
+    return _FoldLosses(estimator, X, y, groups=groups, cv=cv, **settings)({})
 
 
 def _bounds(space) -> dict[str, tuple[float, float]]:
     bounds = {}
     for name, entry in space.items():
-        kind, low, high = entry
+        kind, *values = entry
+        if kind == "choice" and len(values) > 1:
+            bounds[name] = (0.0, len(values) - 1.0)
+            continue
+        low, high = values if len(values) == 2 else (0.0, 0.0)
         if kind not in ("int", "float", "log10") or not low < high or (kind == "log10" and low <= 0):
             raise ValueError(
                 f"space[{name!r}] is {entry!r}: give ('int' | 'float' | 'log10', low, high) with low < high "
-                "(and above 0 for log10)"
+                "(and above 0 for log10), or ('choice', first, second, ...)"
             )
         bounds[name] = (float(np.log10(low)), float(np.log10(high))) if kind == "log10" else (float(low), float(high))
     if not bounds:
@@ -186,9 +199,12 @@ def _bounds(space) -> dict[str, tuple[float, float]]:
 
 
 def _decode(point, space) -> dict[str, Any]:
-    """From the search scale to hyperparameters: rounding, powers of ten."""
+    """From the search scale to hyperparameters: rounding, powers of ten, choices by their number."""
     decode = {"int": round, "float": float, "log10": lambda value: float(10.0**value)}
-    return {name: decode[kind](float(point[name])) for name, (kind, _, _) in space.items()}
+    return {
+        name: values[round(float(point[name]))] if kind == "choice" else decode[kind](float(point[name]))
+        for name, (kind, *values) in space.items()
+    }
 
 
 def _addresses(estimator, space) -> dict[str, str]:
@@ -219,9 +235,10 @@ def tune(
     n_iter: int = 25,
     method: str = "bayes",
     random_state: int = 0,
-    space: Mapping[str, tuple[str, float, float]] = SPACE,
+    space: Mapping[str, tuple] = SPACE,
     molecule=None,
     loss: Callable | None = None,
+    return_std: bool = False,
 ) -> TuneResult:
     """Choose hyperparameters by cross-validation on these rows, then fit the best on all of them.
 
@@ -251,12 +268,15 @@ def tune(
     random_state : int
         Seed of the search.
     space : mapping name -> (kind, low, high)
-        See :data:`SPACE`.
+        See :data:`SPACE`. Models that predict a distribution carry theirs as ``TUNE_SPACE``.
     molecule : array-like of shape (n_rows,), optional
         What to average predictions over, when that is not ``groups`` (groups are clusters, or a split by rows).
     loss : callable, optional
         ``loss(truth, prediction)`` over molecules, smaller is better. Default: mean absolute error; for a classifier
         the log loss of the averaged probabilities (both arguments of shape (n_molecules, n_classes)).
+    return_std : bool
+        Score the predicted distribution: ``loss(truth, mean, std)``, each of shape (n_molecules,), for example the
+        negative log likelihood or the CRPS. A molecule's standard deviation is the mean of its rows'.
 
     Returns
     -------
@@ -279,7 +299,8 @@ def tune(
     if int(n_iter) != n_iter or n_iter < 1:
         raise ValueError(f"n_iter must be a whole number of at least 1, got {n_iter!r}")
     bounds, address = _bounds(space), _addresses(estimator, space)
-    losses = _FoldLosses(estimator, X, y, groups=groups, cv=cv, weights=weights, molecule=molecule, loss=loss)
+    settings = {"weights": weights, "molecule": molecule, "loss": loss, "return_std": return_std}
+    losses = _FoldLosses(estimator, X, y, groups=groups, cv=cv, **settings)
 
     rng = np.random.RandomState(random_state)
     start = [

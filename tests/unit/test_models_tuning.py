@@ -197,3 +197,29 @@ def test_errors_say_what_to_do(rows):
     ):
         with pytest.raises(ValueError, match=message):
             tune(SMALL, X, y, **{"groups": groups, "cv": CV, **wrong})
+
+
+def test_a_score_of_the_distribution_and_a_choice(rows):
+    """With return_std the loss takes truth, mean and std over molecules; a choice gives one of its values."""
+    from sklearn.linear_model import BayesianRidge
+
+    X, y, groups = rows
+
+    def loss(truth, mean, std):
+        return float(np.mean(((truth - mean) / std) ** 2 + 2 * np.log(std)))
+
+    space = {"max_iter": ("choice", 5, 50, 500), "lambda_1": ("log10", 1e-6, 1e3)}
+    options = {"groups": groups, "cv": CV, "loss": loss, "return_std": True}
+    history = tune(BayesianRidge(), X, y, n_iter=6, space=space, **options).history
+    assert set(history["max_iter"]) <= {5, 50, 500}
+    line, by_hand = history.iloc[0], []
+    for train, test in CV.split(X, y, groups):
+        model = BayesianRidge(max_iter=int(line["max_iter"]), lambda_1=line["lambda_1"]).fit(X.iloc[train], y[train])
+        mean, std = model.predict(X.iloc[test], return_std=True)
+        frame = pd.DataFrame({"truth": y[test], "mean": mean, "std": std}).groupby(groups[test]).mean()
+        by_hand.append(loss(*frame.to_numpy().T))
+    assert line["score"] == pytest.approx(-np.mean(by_hand))
+    with pytest.raises(ValueError, match=r"truth, mean, std"):
+        cv_losses(BayesianRidge(), X, y, groups=groups, cv=CV, return_std=True)
+    with pytest.raises(ValueError, match="'choice', first, second"):
+        tune(BayesianRidge(), X, y, n_iter=1, space={"max_iter": ("choice", 5)}, **options)
