@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
+    "GPRegressor": "gp",
     "LightGBMClassifier": "boosting",
     "LightGBMRegressor": "boosting",
     "SPACE": "tuning",
