@@ -150,7 +150,7 @@ def scores(y: np.ndarray, prediction: np.ndarray, std: np.ndarray | None, binary
             "crps": evaluate.crps(y, prediction, std),
             "coverage95": evaluate.coverage(y, prediction, std, 0.95),
             "mean_z2": evaluate.mean_squared_z(y, prediction, std),
-            "kendall": evaluate.error_rank_correlation(prediction - y, std)["kendall"],
+            "kendall": evaluate.error_rank_correlation(y, prediction, std).kendall,
         }
     return found
 
