@@ -71,9 +71,23 @@ def _wrap(text, width: int = 22) -> str:
     return textwrap.fill(str(text), width, break_long_words=False)
 
 
-def _title(ax, title: str, width: int = 60) -> None:
+def _title(ax, title: str, width: int = 60, above: float = 0.0) -> None:
+    """Write the title, so many points above the axes (the height of a legend that stands there)."""
     if title:
-        ax.set_title(_wrap(title, width), fontsize=11)
+        ax.set_title(_wrap(title, width), fontsize=11, pad=6 + above)
+
+
+def _legend(ax, columns: int | None = None, **options) -> float:
+    """Put the legend where no data can lie under it: right of the axes, or above them in so many columns.
+
+    Returns its height above the axes in points, for `_title`.
+    """
+    options |= {"fontsize": 8, "frameon": False, "borderaxespad": 0.2}
+    if columns is None:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), **options)
+        return 0.0
+    legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, **options)
+    return legend.get_window_extent().height * 72 / ax.figure.dpi
 
 
 def _style(number: int) -> dict[str, str]:
@@ -127,7 +141,7 @@ def parity(
     low, high = min(y_true.min(), y_pred.min()), max(y_true.max(), y_pred.max())
     margin = 0.05 * ((high - low) or 1.0)
     limits = (low - margin, high + margin)
-    ax.plot(limits, limits, color=_GREY, linewidth=1, zorder=1)
+    ax.axline((low, low), slope=1, color=_GREY, linewidth=1, zorder=1)  # to the corners, also when limits change
     for number, name in enumerate(dict.fromkeys(names.tolist())):
         chosen = names == name
         text = name
@@ -148,9 +162,8 @@ def parity(
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.set_xlabel(_with_units(f"measured {quantity}", units))
     ax.set_ylabel(_with_units(f"predicted {quantity}", units))
-    if errors or labels is not None:
-        ax.legend(loc="best", fontsize=8, framealpha=0.85)
-    _title(ax, title, 50)
+    above = _legend(ax, 1) if errors or labels is not None else 0.0
+    _title(ax, title, 50, above)
     return ax
 
 
@@ -261,7 +274,7 @@ def learning_curve(
     missing = [name for name in (x, y) if name not in table.columns]
     if missing:
         raise ValueError(f"the table has no column {missing[0]!r}: there are {', '.join(map(str, table.columns))}")
-    ax = _axes(ax, 6.4, 4.2)
+    ax = _axes(ax, 7.6, 4.2)
     parts = table.groupby(label, sort=False) if label in table.columns else [("", table)]
     for number, (name, part) in enumerate(parts):
         part = part.sort_values(x)
@@ -279,7 +292,7 @@ def learning_curve(
     ax.set_ylabel(_with_units(ylabel, units))
     ax.grid(alpha=0.3)
     if label in table.columns:
-        ax.legend(loc="best", fontsize=8, framealpha=0.85)
+        _legend(ax)
     _title(ax, title)
     return ax
 
@@ -409,10 +422,8 @@ def folds(groups, splitter, *, y=None, title: str = "", max_splits: int = 8, ax:
     ax.set_xlabel("rows, molecule by molecule; at the right: molecules on both sides")
     names = ["training", "test", "test, molecule also in training"]
     kinds = [Patch(color=colours(k), label=name) for k, name in enumerate(names) if k < 2 or any(shared)]
-    ax.legend(handles=kinds, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, fontsize=8, frameon=False)
     ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    if title:
-        ax.set_title(_wrap(title, 70), fontsize=11, pad=24)
+    _title(ax, title, 70, _legend(ax, 3, handles=kinds))
     return ax
 
 
@@ -517,16 +528,16 @@ def estimates(
         ax.scatter(x, y, s=26, alpha=0.8, linewidths=0, zorder=3, label=_wrap(name, 30), **_style(number))
     every = np.concatenate([np.asarray(v, dtype=float) for v in (*estimated.values(), *measured.values())])
     span = np.array([0.9 * every.min(), 1.05 * every.max()])
-    ax.plot(span, span, color=_GREY, linewidth=1, zorder=1, label="estimate = error outside")
+    ax.axline((0, 0), slope=1, color=_GREY, linewidth=1, zorder=1, label="estimate = error outside")
     if tolerance is not None:
-        low, high = span * (1 - tolerance), span * (1 + tolerance)
+        far = np.array([0.0, 10 * every.max()])  # beyond the limits, also when these are changed
+        low, high = far * (1 - tolerance), far * (1 + tolerance)
         label = f"within {100 * tolerance:.0f} %"
-        ax.fill_between(span, low, high, color="#999999", alpha=0.2, linewidth=0, zorder=0, label=label)
+        ax.fill_between(far, low, high, color="#999999", alpha=0.2, linewidth=0, zorder=0, label=label)
     ax.set(xlim=span, ylim=span, aspect="equal")
     ax.set_xlabel(_with_units("error on all molecules outside", units))
     ax.set_ylabel(_with_units("error that cross-validation promised", units))
-    ax.legend(loc="best", fontsize=8, framealpha=0.85)
-    _title(ax, title)
+    _title(ax, title, above=_legend(ax, 2))
     return ax
 
 
@@ -679,9 +690,8 @@ def search_history(
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("evaluation")
     ax.set_ylabel(_with_units("error of the inner folds", units))
-    ax.legend(loc="best", fontsize=8, framealpha=0.85)
     ax.grid(alpha=0.3)
-    _title(ax, title, 48)
+    _title(ax, title, 48, _legend(ax, 1))
     return ax
 
 
@@ -740,7 +750,7 @@ def dots(
         ax.axhline(line + 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)
     ax.margins(x=0.03)
     ax.set_xlabel(_wrap(xlabel, 58))
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
+    _legend(ax)
     ax.grid(axis="x", alpha=0.3)
     _title(ax, title, 70)
     return ax
@@ -939,7 +949,7 @@ def conformer_explorer(
     ax.set(ylim=(0, len(values) + 1), xlim=limits)
     ax.set_xlabel(_with_units(quantity, units))
     ax.set_ylabel("conformer, in the order made")
-    ax.legend(loc="upper right", fontsize=8, framealpha=0.85)
+    _legend(ax, 3)
     return ax
 
 

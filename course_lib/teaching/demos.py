@@ -54,10 +54,11 @@ def score_histogram(n_test: int = 10, ax: Axes | None = None) -> Axes:
     from course_lib.plots import COLOURS
 
     if ax is None:
-        _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+        figure, ax = plt.subplots(figsize=(6, 3))  # fixed margins: a slider waits for this figure
+        figure.subplots_adjust(left=0.1, right=0.98, bottom=0.17, top=0.9)
     scores = simulated_scores(n_test)
     low, high = np.percentile(scores, [5, 95])
-    ax.hist(scores, bins=np.arange(0, 91, 2), color=COLOURS[5], edgecolor="white", linewidth=0.3)
+    ax.stairs(*np.histogram(scores, bins=np.arange(0, 91, 2)), fill=True, color=COLOURS[5])
     ax.axvline(TRUE_ERROR, color="black", linewidth=1.5, label="the model's true error")
     ax.axvspan(low, high, color=COLOURS[4], alpha=0.3, zorder=0, label="nine test sets in ten")
     ax.set(
@@ -66,5 +67,5 @@ def score_histogram(n_test: int = 10, ax: Axes | None = None) -> Axes:
         ylabel="number of test sets",
         xlim=(0, 90),
     )
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, fontsize=9)
     return ax

@@ -108,6 +108,29 @@ def test_no_text_lies_on_other_text_or_is_cut_off(name):
             assert not box.overlaps(second), (text, other)
 
 
+@pytest.mark.parametrize("name", [*FIGURES, "estimates", "search_history", "dots", "conformer_explorer"])
+def test_legends_stand_outside_the_data(name):
+    """At any position inside the axes a legend covers what some table would put there."""
+    draws = FIGURES | {
+        "estimates": lambda ax: plots.estimates(
+            {"a": [1, 2], "b": [2, 3]}, {"a": [2, 2], "b": [3, 1]}, title="T", ax=ax
+        ),
+        "search_history": lambda ax: plots.search_history({"a": [3, 2], "b": [3, 4]}, start=3.5, title="T", ax=ax),
+        "dots": lambda ax: plots.dots(pd.DataFrame({"a": [1, 2], "b": [2, 3]}), zero="nothing", title="T", ax=ax),
+        "conformer_explorer": lambda ax: plots.conformer_explorer([None] * 3, [1, 2, 3], 3, quantity="q", ax=plt.gca()),
+    }
+    ax = draws[name](None)
+    ax.figure.canvas.draw()
+    legend = ax.get_legend()
+    if legend is None:
+        assert name in ("score_distribution", "comparison")
+        return
+    box, frame = legend.get_window_extent(), ax.get_window_extent()
+    assert not box.padded(-0.5).overlaps(frame)
+    assert not ax.title.get_text() or not box.padded(-0.5).overlaps(ax.title.get_window_extent())
+    assert ax.figure.bbox.x1 >= box.x1
+
+
 def test_the_overlap_test_can_fail():
     ax = FIGURES["learning_curve"](None)
     ax.set_xticks([20, 20.5], labels=["20", "20.5"])
@@ -137,6 +160,9 @@ def test_parity_shows_the_points_and_the_error():
     assert [len(points.get_offsets()) for points in ax.collections] == [30, 50]
     assert np.allclose(ax.collections[1].get_offsets(), np.column_stack([y[30:], p[30:]]))
     assert ax.get_xlim() == ax.get_ylim()
+    ax.set(xlim=(0, 1000), ylim=(0, 1000))  # the line of perfect prediction reaches the corners of any limits
+    line = ax.lines[0].get_window_extent()
+    assert np.allclose([line.x0, line.y0, line.x1, line.y1], ax.bbox.extents, atol=0.01)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("measured glass transition (K)", "predicted glass transition (K)")
     error = np.abs(y[30:] - p[30:]).mean()
     assert ax.get_legend().get_texts()[1].get_text() == f"test (MAE {error:.3g} K)"
