@@ -5,12 +5,13 @@ from __future__ import annotations
 import dis
 import textwrap
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 from course_lib.teaching.exercises import NotAttempted, Verdict, find
 
-WIDTH = 100
-"""Columns to which printed explanations are wrapped."""
+WIDTH = 96
+"""Columns to which printed explanations are wrapped; no more are shown on a narrow JupyterLab page."""
 
 
 def check(id: str, answer: Any, **context: Any) -> None:
@@ -32,7 +33,7 @@ def check(id: str, answer: Any, **context: Any) -> None:
         When there is no such exercise.
     """
     state, text = examine(id, answer, **context)
-    print(_wrap(f"Exercise {id}: {state}. {text}" if text else f"Exercise {id}: {state}."))
+    print(wrap(f"Exercise {id}: {state}. {text}" if text else f"Exercise {id}: {state}."))
 
 
 def examine(id: str, answer: Any, **context: Any) -> tuple[str, str]:
@@ -91,7 +92,7 @@ def show_prediction(mine: Any, truth: Any, units: str = "") -> None:
     mine : float, str or ...
         What the learner wrote down; ``...`` and None mean nothing.
     truth : float or str
-        What was measured; numbers are shown with three significant digits.
+        What was measured; numbers are shown with three significant digits, counts (whole numbers) with all of theirs.
     units : str
     """
     measured = _quantity(truth, units)
@@ -100,9 +101,9 @@ def show_prediction(mine: Any, truth: Any, units: str = "") -> None:
         return
     line = f"You predicted {_quantity(mine, units)}; measured: {measured}."
     if _is_number(mine) and _is_number(truth):
-        gap = float(mine) - float(truth)
-        if number(mine) == number(truth):
-            line += " That is what was measured, to three digits."
+        gap, counts = mine - truth, _is_whole(mine) and _is_whole(truth)
+        if gap == 0 if counts else f"{mine:.3g}" == f"{truth:.3g}":
+            line += " That is what was measured" + ("." if counts else ", to three digits.")
         else:
             line += f" You were {_quantity(abs(gap), units)} too {'high' if gap > 0 else 'low'}."
     else:
@@ -111,7 +112,9 @@ def show_prediction(mine: Any, truth: Any, units: str = "") -> None:
 
 
 def number(value: float) -> str:
-    """Format a number with three significant digits, without an exponent where that is readable."""
+    """Format a number: a count as it is, others with three significant digits, no exponent where that is readable."""
+    if _is_whole(value):
+        return str(value)
     value = float(value)
     if value == 0 or value != value or value in (float("inf"), float("-inf")):
         return "0" if value == 0 else f"{value:g}"
@@ -129,6 +132,10 @@ def _quantity(value: Any, units: str) -> str:
     return f"{text} {units}".strip()
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, (bool, str)):
         return False
@@ -139,7 +146,7 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _wrap(text: str) -> str:
-    return "\n".join(
-        textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in text.splitlines()
-    )
+def wrap(text: str, hanging: int = 0) -> str:
+    """Break long lines between words; `hanging` is the indent of the lines that continue one."""
+    options = {"subsequent_indent": " " * hanging, "break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(textwrap.fill(line, WIDTH, **options) for line in text.splitlines())

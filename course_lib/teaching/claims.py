@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_lib.results import results_dir
-from course_lib.teaching.checks import _wrap, number
+from course_lib.teaching.checks import number, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -416,34 +416,30 @@ class Claim:
             line += f" (mean of {array.size}, from {number(array.min())} to {number(array.max())})"
         extra = [f"{name.replace('_', ' ')} = {number(value)}" for name, value in secondary.items()]
         self._illustration = "; ".join([line, *extra])
-        print(_wrap(f"{self.id} today     {self._illustration}"))
-        print(self._full_line())
+        self._print("today", self._illustration)
+        self._print_full_run()
 
     def show(self) -> None:
         """Print the claim, its rule, today's illustration if there is one, and the full run's interval and verdict."""
         rule = self.rule
-        print(_wrap(f"{self.id} claim     {rule.text}"))
-        print(_wrap(f"{self.id} measured  {rule.estimand}"))
-        condition = f"holds when {rule.endpoint} lies {rule.direction} {number(rule.margin)}."
-        print(_wrap(f"{self.id} rule      {condition} {rule.rule}"))
+        self._print("claim", rule.text)
+        self._print("measured", rule.estimand)
+        self._print("rule", f"holds when {rule.endpoint} lies {rule.direction} {rule.margin:g}. {rule.rule}")
         if self._illustration:
-            print(_wrap(f"{self.id} today     {self._illustration}"))
-        print(self._full_line())
+            self._print("today", self._illustration)
+        self._print_full_run()
 
-    def _full_line(self) -> str:
+    def _print(self, what: str, text: str) -> None:
+        print(wrap(f"{self.id} {what:9} {text}", hanging=13))
+
+    def _print_full_run(self) -> None:
         if self.results.empty:
-            return f"{self.id} full run  {OPEN}"
-        lines = []
+            self._print("full run", OPEN)
         for _, row in self.results.iterrows():
-            where = f" [{row['region']}]" if isinstance(row.get("region"), str) else ""
+            where = f"[{row['region']}] " if isinstance(row.get("region"), str) else ""
             units = "" if row["n_units"] != row["n_units"] else f" over {int(row['n_units'])} x {self.rule.unit}"
-            lines.append(
-                _wrap(
-                    f"{self.id} full run{where}  {number(row['estimate'])}, 95 % interval {number(row['low'])} to "
-                    f"{number(row['high'])}{units}: {row['verdict']}"
-                )
-            )
-        return "\n".join(lines)
+            interval = f"95 % interval {number(row['low'])} to {number(row['high'])}"
+            self._print("full run", f"{where}{number(row['estimate'])}, {interval}{units}: {row['verdict']}")
 
     def __repr__(self) -> str:
         return f"{self.id}: {self.text} [{self.verdict}]"

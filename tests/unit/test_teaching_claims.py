@@ -211,6 +211,10 @@ def test_the_ledger_reads_the_full_runs(results, capsys):
     assert RULES["A3"].text in printed
     assert "illustration" in printed
     assert "6 x data set" in printed
+    starts = [line[:13] for line in printed.splitlines()]
+    whats = ("claim", "measured", "rule", "today", "full run")
+    assert [start for start in starts if start.strip()] == [f"A3 {what:9} " for what in whats]
+    assert max(map(len, printed.splitlines())) <= 96
 
 
 def test_a_secondary_endpoint_is_not_taken_for_the_verdict(results):

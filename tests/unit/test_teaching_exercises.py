@@ -126,20 +126,41 @@ def test_predictions(capsys):
     show_prediction(..., 37.66, "K")
     show_prediction("Ridge", "ridge")
     show_prediction("ridge", "LightGBM")
+    show_prediction(10, np.int64(14), "descriptors")
+    show_prediction(14, np.int64(14), "descriptors")
+    show_prediction(1610, 1613, "descriptors")
+    show_prediction(50, 50.04, "K")
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "You predicted 40.0 K; measured: 37.7 K. You were 2.34 K too high."
+    assert out[0] == "You predicted 40 K; measured: 37.7 K. You were 2.34 K too high."
     assert out[1].endswith("That is what was measured, to three digits.")
     assert out[2].startswith("Measured: 37.7 K. (You wrote no prediction")
     assert out[3].endswith("As you said.")
     assert out[4].endswith("Not as you said.")
+    assert out[5] == "You predicted 10 descriptors; measured: 14 descriptors. You were 4 descriptors too low."
+    assert out[6].endswith("measured: 14 descriptors. That is what was measured.")
+    assert out[7].endswith("measured: 1613 descriptors. You were 3 descriptors too low.")
+    assert out[8] == "You predicted 50 K; measured: 50.0 K. That is what was measured, to three digits."
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (37.66, "37.7"), (0.5, "0.500"), (351, "351"), (12345, "12300"), (99.96, "100"), (-2.5, "-2.50"), (0, "0"),
+        (37.66, "37.7"), (0.5, "0.500"), (351.0, "351"), (12345.0, "12300"), (99.96, "100"), (-2.5, "-2.50"),
+        (0.0, "0"), (12345, "12345"), (np.int64(14), "14"), (0, "0"),
         (0.00001234, "1.23e-05"), (float("inf"), "inf"), (float("nan"), "nan"), (np.float64(0.04999), "0.0500"),
     ],
 )  # fmt: skip
-def test_three_significant_digits(value, text):
+def test_three_significant_digits_and_all_digits_of_a_count(value, text):
     assert number(value) == text
+
+
+def test_right_answers_that_differ_from_the_solution_pass():
+    from sklearn.feature_selection import SelectKBest, f_regression
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    chosen = make_pipeline(SelectKBest(f_regression, k=20), StandardScaler(), Ridge())
+    for id, answer in (("0.3", 38), ("2.1", {"a", "b", "d", "f"}), ("2.3", "ClC(C)CC(Cl)CC(Cl)CC"), ("3.2", chosen)):
+        assert examine(id, answer)[0] == "correct", id
+    assert examine("0.3", 50)[0] == "not yet"
