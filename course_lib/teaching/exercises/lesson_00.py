@@ -108,11 +108,15 @@ def _middle_90(answer: object, **context: object) -> Verdict:
         Case(14, says="square root"),
         Case(2.5, says="fewer"),
         Case(100, says="too many"),
+        Case(30, says="1 / sqrt"),
+        Case("about 40", says="number"),
     ],
 )
 def _molecules_for_half_the_spread(answer: object, **context: object) -> Verdict:
+    if isinstance(answer, str) or np.ndim(answer) != 0:
+        return wrong("The answer should be one number of molecules, without quotes or units.")
     value = float(answer)  # type: ignore[arg-type]
-    if value == 40:
+    if 36 <= value <= 44:  # "about" how many: within 5 % of half the spread
         return right(
             "The spread falls with the square root of the number of test molecules, so half the spread costs four "
             "times the measurements. This is why a small test set says so little."

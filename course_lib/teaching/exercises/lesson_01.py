@@ -187,6 +187,7 @@ def _pipeline_cases() -> dict[str, Any]:
     from sklearn.feature_selection import SelectFromModel, SelectKBest, f_regression
     from sklearn.linear_model import OrthogonalMatchingPursuit, Ridge
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     X, y = _noise()
 
@@ -207,6 +208,7 @@ def _pipeline_cases() -> dict[str, Any]:
         "too many": make_pipeline(best(40), Ridge(0.1)),
         "tuple": (best(), Ridge(0.1)),
         "class": Ridge,
+        "no model": make_pipeline(best(), StandardScaler()),
     }
 
 
@@ -224,6 +226,7 @@ def _pipeline_cases() -> dict[str, Any]:
         Case(_pipeline_cases()["too many"], says="instead of 20"),
         Case(_pipeline_cases()["tuple"], says="make_pipeline"),
         Case(_pipeline_cases()["class"], says="brackets"),
+        Case(_pipeline_cases()["no model"], says="cannot predict"),
     ],
 )
 def _honest(answer: Any, **context: object) -> Verdict:
@@ -249,6 +252,8 @@ def _honest(answer: Any, **context: object) -> Verdict:
         if len(steps) == 1:
             return wrong("This chooses descriptors and stops: it cannot predict. The model comes after it.")
         return wrong("The order is turned round: the choice must come before the model that uses it.")
+    if not hasattr(steps[-1], "predict"):
+        return wrong("The last step cannot predict: after the choice of descriptors comes the model, Ridge(0.1).")
     from sklearn.feature_selection import f_classif
 
     if any(getattr(steps[position], "score_func", None) is f_classif for position in choosing):

@@ -59,7 +59,7 @@ def _label_stays_true(answer: object, **context: object) -> Verdict:
         return wrong("f: write three units of each in a row: it is the same chain, cut at another place.")
     return right(
         "a, b, d and f leave the sample what it was; c changes the substance, e the material. e cannot even be seen "
-        "in the SMILES at all: whether an augmentation is honest depends on the label, not on the picture."
+        "in the SMILES: whether an augmentation is honest depends on the label, not on the picture."
     )
 
 

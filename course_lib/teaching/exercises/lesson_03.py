@@ -37,6 +37,7 @@ def _limits(samples: Callable[[int], float], penalty: Callable[[int], float], **
         Case(_limits(lambda k: 20, lambda k: 1 / k), says="leaf still needs"),
         Case(_limits(lambda k: 20 // k, lambda k: 1 / k), says="at least one row"),
         Case(_limits(lambda k: 20 / k, lambda k: 1 / k), says="whole number"),
+        Case(_limits(lambda k: max(1, 20 / k), lambda k: 1 / k), says="whole number"),
         Case(_limits(lambda k: 2, lambda k: 0.1), says="whatever k"),
         Case(_limits(lambda k: max(1, 20 // k), lambda k: 1 / k, num_leaves=31 * 10), says="does not count rows"),
         Case(_limits(lambda k: 1, lambda k: 0), says="switched the limits off"),
@@ -44,7 +45,7 @@ def _limits(samples: Callable[[int], float], penalty: Callable[[int], float], **
     ],
 )
 def _relaxed(answer: Any, **context: Any) -> Verdict:
-    given = {k: call(answer, k) for k in (4, 10, 96)}
+    given = {k: call(answer, k) for k in (4, 7, 10, 96)}
     if not all(isinstance(one, Mapping) for one in given.values()):
         return wrong("Return a dictionary: the name of each setting and its value for this k.")
     strange = sorted(set(given[10]) - set(LIMITS))
@@ -72,7 +73,7 @@ def _relaxed(answer: Any, **context: Any) -> Verdict:
         return wrong(
             "For many copies min_child_samples becomes 0. A leaf holds at least one row, however often it was copied."
         )
-    if not all(float(value).is_integer() for value in samples):
+    if not all(float(value).is_integer() for value in (*samples, given[7]["min_child_samples"])):
         return wrong("min_child_samples is a number of rows, so it must be a whole number, and at least 1.")
     if not all(abs(value - wanted) < 1 for value, wanted in zip(samples, (5, 2, 1), strict=True)):
         return wrong(f"min_child_samples for k = 4, 10 and 96 is {samples}; how many polymers make 20 rows then?")
@@ -164,18 +165,19 @@ def _pipeline(answer: Any, **context: Any) -> Verdict:
         )
     rng = np.random.default_rng(0)
     table = rng.normal(size=(60, 40)) * rng.uniform(1, 50, size=40) + rng.uniform(-20, 20, size=40)
+    labels = table[:, 0] + rng.normal(size=60)  # a choice of columns, wherever it stands, may look at them
     head = clone(answer)[:-1]
     frozen = wrong(
         "The first step learns nothing from the rows it is fitted on: it applies a scale that was fixed before (or "
         "none). In each fold the scale must come from that fold's training rows."
     )
     try:
-        plain = np.asarray(head.fit_transform(table))
+        plain = np.asarray(head.fit_transform(table, labels))
     except ValueError:  # it expects the columns of the table that its scale came from
         return frozen
     if plain.shape == table.shape and np.allclose(plain, table):
         return wrong("The step before the model hands the columns on as they are. Which step scales them?")
-    stretched = np.asarray(clone(head).fit_transform(10 * table + 3))
+    stretched = np.asarray(clone(head).fit_transform(10 * table + 3, labels))
     if plain.shape != stretched.shape or not np.allclose(plain, stretched, atol=1e-6):
         return frozen
     return right(
