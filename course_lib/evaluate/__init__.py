@@ -1,4 +1,4 @@
-"""How good, and how sure: metrics, intervals, and the comparison of several models on identical splits."""
+"""How good, and how sure: metrics, intervals, calibration, and the comparison of models on identical splits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ _HOME = {
     "BrierParts": "probability",
     "InterceptSlope": "probability",
     "Interval": "intervals",
+    "IsotonicCDF": "recalibration",
     "RankCorrelation": "calibration",
+    "SigmaScaler": "recalibration",
+    "TemperatureScaler": "recalibration",
     "auroc": "probability",
+    "bootstrap_interval": "bootstrap",
     "brier": "probability",
     "brier_decomposition": "probability",
     "calibration_curve": "calibration",
     "calibration_intercept_slope": "probability",
     "compare": "comparison",
+    "conformal_intervals": "conformal",
     "coverage": "calibration",
     "crps": "calibration",
     "dionysus_ama": "calibration",

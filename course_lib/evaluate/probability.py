@@ -43,6 +43,16 @@ def _both(y: np.ndarray, what: str) -> None:
         raise ValueError(f"{what} needs both classes: all {len(y)} molecules are of class {y[0]:g}")
 
 
+def _log_odds(p: np.ndarray) -> np.ndarray:
+    bad = np.flatnonzero((p == 0) | (p == 1))
+    if len(bad):
+        raise ValueError(
+            f"row {bad[0]}: p is {p[bad[0]]:g} ({len(bad)} such rows), infinite log odds. Clip, and say so: "
+            "np.clip(p, 1e-6, 1 - 1e-6)"
+        )
+    return logit(p)
+
+
 # ------------------------------------------------------------------------------------------------- scores without bins
 def brier(y: ArrayLike, p: ArrayLike) -> float:
     """Mean squared difference of outcome and probability; lower is better, 0.25 for p = 1/2 throughout.
@@ -113,13 +123,7 @@ def calibration_intercept_slope(y: ArrayLike, p: ArrayLike) -> InterceptSlope:
     """
     y, p = _check(y, p)
     _both(y, "a recalibration fit")
-    bad = np.flatnonzero((p == 0) | (p == 1))
-    if len(bad):
-        raise ValueError(
-            f"row {bad[0]}: p is {p[bad[0]]:g} ({len(bad)} such rows), infinite log odds. Clip, and say so: "
-            "np.clip(p, 1e-6, 1 - 1e-6)"
-        )
-    x = logit(p)
+    x = _log_odds(p)
     low, high = x[y == 0], x[y == 1]
     if np.ptp(x) == 0:
         raise ValueError(f"p is {p[0]:g} for all molecules: there is no slope to fit")

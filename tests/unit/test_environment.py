@@ -26,7 +26,7 @@ from environment_rules import ROOT, disagreements, imported_directly, pins, rang
 
 REQUIREMENTS, PYPROJECT, ENVIRONMENT = read("requirements.txt"), read("pyproject.toml"), read("environment.yml")
 # Declared and tested together with the rest, imported from lesson 04 on.
-LATER = {"torch", "gpytorch", "ngboost", "pyro-ppl", "torch-geometric", "mapie"}
+LATER = {"torch", "gpytorch", "ngboost", "pyro-ppl"}
 # Run as programs or plug-ins, not imported by name.
 PROGRAMS = {"jupyterlab", "ipykernel", "nbval", "pytest-xdist", "ruff"}
 
