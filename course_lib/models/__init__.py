@@ -8,9 +8,19 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
+    "DeepEnsembleClassifier": "mlp",
+    "DeepEnsembleRegressor": "mlp",
+    "GNNClassifier": "gnn",
+    "GNNEmbedding": "gnn",
+    "GNNGPClassifier": "gnn_gp",
+    "GNNGPRegressor": "gnn_gp",
+    "GNNRegressor": "gnn",
+    "GPClassifier": "gp",
     "GPRegressor": "gp",
     "LightGBMClassifier": "boosting",
     "LightGBMRegressor": "boosting",
+    "NGBoostClassifier": "ngb",
+    "NGBoostRegressor": "ngb",
     "SPACE": "tuning",
     "TuneResult": "tuning",
     "average_by_group": "aggregate",
