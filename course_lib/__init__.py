@@ -20,6 +20,7 @@ _SUBMODULES = (
     "models",
     "plots",
     "evaluate",
+    "plots_uncertainty",
     "results",
     "teaching",
 )
