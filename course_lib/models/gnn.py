@@ -84,7 +84,8 @@ class GIN(nn.Module):
     Parameters
     ----------
     hidden : int
-        Features of an atom. A molecule has ``width = 2 * hidden``: their sum (divided by 10) and their mean.
+        Features of an atom. A molecule has ``width = 2 * hidden``: their sum (divided by 10) and their mean. Either
+        alone told enthalpies of sublimation far worse from 120 molecules, and permittivities about as well.
     n_layers : int
         An atom hears of others up to so many bonds away.
     dropout : float
@@ -298,7 +299,7 @@ class GNNRegressor(TrainedNetwork, PredictiveRegressor):
     The network is trained by squared error. The mean squared error on the rows held back for early stopping is the
     aleatoric variance, so it holds label noise and what the network cannot explain of a new molecule alike. It is the
     smallest over the epochs, and of a few rows when n is small: rather too low than too high. A variance per molecule,
-    learned by likelihood, was tried in its place: with 120 molecules its R2 was far lower and its likelihood worse.
+    learned by likelihood, was tried in its place: for 120 enthalpies of sublimation R2 and likelihood were far worse.
 
     With ``n_members`` above 1 the prediction is the mean over the members and their variance is the epistemic part; a
     single network has none.

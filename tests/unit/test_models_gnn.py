@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -17,7 +18,10 @@ from course_lib.featurize import graphs
 from course_lib.featurize.variants import enumerate_smiles
 from course_lib.models import GNNClassifier, GNNEmbedding, GNNGPClassifier, GNNGPRegressor, GNNRegressor, tune
 from course_lib.models.gnn import GIN, batch
+from course_lib.models.gnn_gp import _HeldOutGP
+from course_lib.models.gp import PRIOR_SD, GPRegressor
 from course_lib.models.network import seeded
+from course_lib.models.network import train as train_network
 from course_lib.molecules import MoleculeError
 from course_lib.splits import GroupKFold
 
@@ -240,6 +244,65 @@ def test_parts_of_the_entropy_add_up(kind, fitted, data):
     assert np.allclose(parts["epistemic"] + parts["aleatoric"], parts["total"])
     assert (parts["epistemic"] > 0).any()
     assert set(fitted[kind].predict(data.smiles)) <= {"high", "low"}
+
+
+def test_the_process_learns_its_noise_from_rows_that_are_new_to_the_embedding():
+    """Planted overfitting: of training rows the feature tells the target exactly, of new ones to 0.5 deviations."""
+    rng = np.random.default_rng(0)
+    y, new = rng.normal(size=200), rng.normal(size=500)
+    feature, held = y.copy(), np.arange(0, 200, 4)
+    feature[held] += 0.5 * rng.normal(size=len(held))
+    seen = new + 0.5 * rng.normal(size=500)
+    honest = _HeldOutGP(held).fit(feature[:, None], y)
+    mean, std = honest.predict(seen[:, None], return_std=True)
+    assert np.mean(((new - mean) / std) ** 2) == pytest.approx(1, abs=0.35)
+    rest = np.setdiff1d(np.arange(200), held)
+    mean, std = GPRegressor().fit(feature[rest, None], y[rest]).predict(seen[:, None], return_std=True)
+    assert np.mean(((new - mean) / std) ** 2) > 4
+
+
+def test_held_out_density_against_the_closed_form():
+    """At the hyperparameters found, no nearby ones give the held rows a higher density, by numpy alone."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 3))
+    y = np.sin(X[:, 0]) + 0.3 * rng.normal(size=40)
+    held, rest = np.arange(12), np.arange(12, 40)
+    gp = _HeldOutGP(held).fit(X, y)
+    Z, t = gp.inputs_.transform(X), (y - gp.y_mean_) / gp.y_scale_
+    distance = np.linalg.norm(Z[:, None] - Z[None], axis=2)
+    centre = np.log([np.median(distance[np.triu_indices(40, 1)]), 1.0, gp.noise])
+    sd = np.array([PRIOR_SD[name] for name in ("lengthscale", "outputscale", "noise")])
+
+    def value(logs):
+        lengthscale, outputscale, noise = np.exp(logs)
+        r = np.sqrt(3) * distance / lengthscale
+        K = outputscale * (1 + r) * np.exp(-r)
+        inverse = np.linalg.inv(K[np.ix_(rest, rest)] + noise * np.eye(28))
+        level = (inverse @ t[rest]).sum() / inverse.sum()
+        expected = level + K[np.ix_(held, rest)] @ inverse @ (t[rest] - level)
+        across = K[np.ix_(held, rest)]
+        variance = outputscale + noise - np.einsum("ij,jk,ik->i", across, inverse, across)
+        return norm.logpdf(t[held], expected, np.sqrt(variance)).sum() - np.sum(((logs - centre) / sd) ** 2) / 2
+
+    best = np.log([gp.hyperparameters_[name] for name in ("lengthscale", "outputscale", "noise")])
+    around = [value(best + step) for step in 0.05 * np.vstack([np.eye(3), -np.eye(3)])]
+    assert max(around) < value(best) + 1e-6
+    assert value(best) > value(centre)
+
+
+def test_network_and_process_of_the_classifier_hold_back_the_same_rows(data, monkeypatch):
+    used = []
+
+    def recording(process, loss, n_rows, *, score, **options):
+        def watched(rows):
+            used.append(rows.numpy())
+            return score(rows)
+
+        return train_network(process, loss, n_rows, score=watched, **options)
+
+    monkeypatch.setattr("course_lib.models.gnn_gp.train", recording)
+    model = GNNGPClassifier(**SMALL).fit(data.smiles[:30], np.arange(30) % 2)
+    assert np.array_equal(used[0], model.held_[0])
 
 
 # --- protocol ---
