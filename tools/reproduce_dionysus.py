@@ -44,7 +44,7 @@ FEATURES = ("morgan", "mordred", "graph")
 SIZES = (25, 50, 100, 200, 300, 500)
 EVALUATIONS = 15  # of each search over hyperparameters
 PACKAGES = (
-    "numpy", "scikit-learn", "torch", "gpytorch", "pyro-ppl", "torch-geometric", "ngboost", "rdkit", "mordredcommunity",
+    "numpy", "scikit-learn", "torch", "gpytorch", "pyro-ppl", "ngboost", "rdkit", "mordredcommunity",
     "chemicals",
 )  # fmt: skip
 CLAIMS = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8")
