@@ -27,6 +27,7 @@ __all__ = [
     "performance_against_calibration",
     "predicted_observed",
     "reliability_diagram",
+    "scores_beside_perfect",
     "variance_parts",
 ]
 
@@ -338,6 +339,51 @@ def coverage_by_distance(
     ax.grid(axis="y", alpha=0.3)
     _title(ax, title, above=_legend(ax, 2))
     return ax
+
+
+def scores_beside_perfect(
+    scores: Mapping[str, Mapping[str, float]],
+    perfect: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    axes: Sequence[Axes] | None = None,
+) -> np.ndarray:
+    """Scores of several models, each on top of what the model would score if its own distributions were true.
+
+    Parameters
+    ----------
+    scores : mapping model -> (mapping score -> value)
+        The same scores for each model, in the same order; their names, with units, label the panels.
+    perfect : mapping model -> (mapping score -> array-like of shape (n_sim,))
+        From :func:`course_lib.evaluate.perfect_reference`: grey from the 5 % to the 95 % quantile.
+    axes : matplotlib Axes, optional
+        One a score.
+
+    Returns
+    -------
+    ndarray of Axes of shape (n_scores,)
+    """
+    import matplotlib.pyplot as plt
+
+    names, models = list(next(iter(scores.values()))), list(scores)
+    if axes is None:
+        rows = -(-len(names) // 2)
+        size = (8.4, rows * (1.2 + 0.4 * len(models)))
+        axes = plt.subplots(rows, 2, figsize=size, layout="constrained", squeeze=False)[1].ravel()
+        for spare in axes[len(names) :]:
+            spare.axis("off")
+    for panel, (ax, name) in enumerate(zip(axes, names, strict=False)):
+        for line, model in enumerate(models):
+            low, middle, high = np.nanquantile(perfect[model][name], [0.05, 0.5, 0.95])
+            ax.barh(line, high - low, left=low, height=0.5, **{**_BAND, "alpha": 0.45})
+            ax.plot([middle] * 2, [line - 0.25, line + 0.25], color=_GREY, linewidth=1.5)
+            ax.scatter(scores[model][name], line, s=50, linewidths=0, zorder=3, **_style(line))
+        ax.set_yticks(range(len(models)), models if panel % 2 == 0 else [""] * len(models))
+        ax.set_ylim(len(models) - 0.5, -0.5)
+        ax.use_sticky_edges = False
+        ax.margins(x=0.08)
+        ax.grid(axis="x", alpha=0.3)
+        _title(ax, name, 40)
+    return np.asarray(axes[: len(names)])
 
 
 def variance_parts(
