@@ -41,7 +41,9 @@ def interactive(function: Callable[..., Any], **controls: Any) -> None:
                 if value != defaults[name]:
                     function(**{**defaults, name: value})
         _close_figures()
-        _widget(function, controls, defaults)
+        # Build the controls, but draw nothing into them: nbclient answers a widget's output on the very socket on which
+        # it waits for the cell to end, and now and then misses that end until the cell's time is up.
+        _widget(lambda **_: None, controls, defaults)
         return
     shown = _widget(function, controls, defaults)
     if shown is None:
