@@ -1,29 +1,35 @@
 """Gaussian processes: the same numbers as scikit-learn's, a kernel tested by hand, honest noise at small n."""
 
+import gpytorch
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy.stats import binom
+from sklearn.base import clone
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-torch = pytest.importorskip("torch")
-gpytorch = pytest.importorskip("gpytorch")
+from course_lib.models import GPClassifier, GPRegressor, baselines, tune
+from course_lib.models.gp import TanimotoKernel
+from course_lib.splits import GroupKFold
 
-from scipy.stats import binom  # noqa: E402
-from sklearn.base import clone  # noqa: E402
-from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: E402
-from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
-from course_lib.models import GPRegressor, baselines, tune  # noqa: E402
-from course_lib.models.gp import TanimotoKernel  # noqa: E402
-from course_lib.splits import GroupKFold  # noqa: E402
-
-# The one list of scikit-learn checks that the processes do not pass, with reasons. Empty: they pass all.
-EXPECTED_FAILURES: dict[str, str] = {}
+def expected_failures(estimator) -> dict[str, str]:
+    """The one list of scikit-learn checks that the processes do not pass, with reasons."""
+    if isinstance(estimator, GPClassifier) and estimator.kernel == "tanimoto":
+        negative = "its X holds negative numbers, which the Tanimoto kernel refuses before the classes are counted"
+        return {"check_classifier_not_supporting_multiclass": negative}
+    return {}
 
 
 @parametrize_with_checks(
-    [GPRegressor(n_restarts=0), GPRegressor("rbf", n_restarts=0), GPRegressor("tanimoto", n_restarts=0)],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    [
+        *(GPRegressor(kernel, n_restarts=0) for kernel in ("matern", "rbf", "tanimoto")),
+        *(GPClassifier(kernel, n_inducing=50) for kernel in ("matern", "tanimoto")),
+    ],
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
@@ -193,10 +199,10 @@ def test_noise_does_not_collapse_at_small_n():
     assert smallest() > 0.01
 
 
-@pytest.mark.parametrize("n", [25, 80])
-def test_coverage_is_nominal_on_data_from_a_gaussian_process(n):
-    """One new row for each of 120 independent draws: the number inside 80 % intervals is binomial."""
-    inside, n_draws = 0, 120
+@pytest.mark.parametrize(("n", "n_draws"), [(25, 120), (80, 60)])
+def test_coverage_is_nominal_on_data_from_a_gaussian_process(n, n_draws):
+    """One new row for each of many independent draws: the number inside 80 % intervals is binomial."""
+    inside = 0
     for seed in range(n_draws):
         X, y = _draw(np.random.default_rng(1000 + seed), n + 1, 0.1)
         mean, std = GPRegressor(n_restarts=0).fit(X[:-1], y[:-1]).predict(X[-1:], return_std=True)
@@ -284,3 +290,121 @@ def test_tuning_by_a_score_of_the_distribution(table):
 def test_wrong_options_say_what_to_choose(table, options, message):
     with pytest.raises(ValueError, match=message):
         GPRegressor(**options).fit(*table)
+
+
+# --- classification ---
+@pytest.fixture(scope="module")
+def classes():
+    """Labels drawn with a known probability that depends on two of three columns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3)) * [1, 20, 0.1]
+    truth = 1 / (1 + np.exp(-3 * np.sin(1.5 * X[:, 0]) - 0.05 * X[:, 1]))
+    return X, np.where(rng.random(500) < truth, "yes", "no"), truth
+
+
+def _elbo(model, X, y):
+    """GPyTorch's own lower bound, with gradients left in the parameters."""
+    process = model.model_.requires_grad_(True).train()
+    likelihood = gpytorch.likelihoods.BernoulliLikelihood().double()
+    X = torch.as_tensor(model.inputs_.transform(X) if model.kernel != "tanimoto" else X)
+    bound = gpytorch.mlls.VariationalELBO(likelihood, process, len(y))
+    value = len(y) * bound(process(X), torch.as_tensor((y == model.classes_[1]).astype(float)))
+    value.backward()
+    return float(value.detach()), process
+
+
+@pytest.mark.parametrize(("kernel", "n_inducing"), [("matern", 120), ("rbf", 40), ("tanimoto", 60)])
+def test_lower_bound_is_gpytorchs_and_stands_at_its_maximum(classes, bits, kernel, n_inducing):
+    X, y, _ = classes
+    X, y = X[:120], y[:120]
+    if kernel == "tanimoto":
+        X, y = bits[0], bits[1] > np.median(bits[1])
+    model = GPClassifier(kernel, n_inducing=n_inducing).fit(X, y)
+    value, process = _elbo(model, X, y)
+    assert model.elbo_ == pytest.approx(value, abs=0.02)  # GPyTorch adds its jitter to the rows' variance too
+    distribution = process.variational_strategy._variational_distribution
+    assert float(distribution.variational_mean.grad.abs().max()) < 0.05
+    assert float(distribution.chol_variational_covar.grad.abs().max()) < 0.05
+    # the hyperparameters: the bound's slope and the slope of the priors on the logarithms cancel
+    slope = float(process.covar_module.raw_outputscale.grad)
+    assert slope == pytest.approx(np.log(model.hyperparameters_["outputscale"] / model.outputscale), abs=0.05)
+    # any other posterior has a lower bound
+    for parameter in (distribution.variational_mean, distribution.chol_variational_covar):
+        with torch.no_grad():
+            parameter.mul_(1.05)
+        assert _elbo(model, X, y)[0] < value
+        with torch.no_grad():
+            parameter.div_(1.05)
+
+
+def test_posterior_of_one_repeated_row_is_that_of_quadrature():
+    """12 rows at one place, 9 of one class: mean and variance of the latent value against the exact posterior."""
+    X, y = np.repeat([[0.0, 1.0], [50.0, 1.5]], 12, axis=0), np.array([1] * 9 + [0] * 3 + [0] * 9 + [1] * 3)
+    model = GPClassifier("rbf", outputscale=2.0).fit(X, y)
+    value, (mean, variance) = model.hyperparameters_, model._latent(model.inputs_.transform(X[:1]))
+    from scipy.stats import multivariate_normal, norm
+
+    distance = np.diff(model.inputs_.transform(X)[[0, 12]], axis=0)
+    share = np.exp(-np.sum((distance / value["lengthscale"]) ** 2) / 2)
+    prior = multivariate_normal([value["mean"]] * 2, value["outputscale"] * np.array([[1, share], [share, 1]]))
+
+    f, g = np.meshgrid(np.linspace(-6, 6, 601), np.linspace(-6, 6, 601), indexing="ij")
+    weight = prior.pdf(np.dstack([f, g])) * norm.cdf(f) ** 9 * norm.cdf(-f) ** 3 * norm.cdf(-g) ** 9 * norm.cdf(g) ** 3
+    exact = np.average(f, weights=weight)
+    assert mean[0] == pytest.approx(exact, abs=0.03)  # a normal posterior is nearly right with 12 rows
+    assert variance[0] == pytest.approx(np.average((f - exact) ** 2, weights=weight), rel=0.1)
+
+
+def test_probabilities_are_close_to_the_truth(classes):
+    X, y, truth = classes
+    model = GPClassifier(n_inducing=150).fit(X[:350], y[:350])
+    assert model.classes_.tolist() == ["no", "yes"]
+    probability = model.predict_proba(X[350:])[:, 1]
+    assert np.abs(probability - truth[350:]).mean() < 0.1
+    n_yes = (y[350:] == "yes").sum()  # as many as predicted, within 3 standard errors
+    assert abs(probability.sum() - n_yes) < 3 * np.sqrt((truth[350:] * (1 - truth[350:])).sum())
+
+
+def test_entropy_parts_add_up_and_follow_the_distance(classes):
+    X, y, _ = classes
+    model = GPClassifier(n_inducing=100).fit(X[:100], y[:100])
+    far = np.vstack([X[:1], [[4.9, -98, 0.49]]])
+    parts = model.predict_parts(far)
+    assert np.allclose(parts["total"], parts["epistemic"] + parts["aleatoric"])
+    assert np.allclose(parts["probability"], model.predict_proba(far)[:, 1], atol=1e-3)
+    assert parts["epistemic"][1] > parts["epistemic"][0]
+
+
+def test_more_inducing_points_raise_the_bound_and_approach_all_rows(classes):
+    X, y, _ = classes
+    X, y = X[:160], y[:160]
+    models = [GPClassifier(n_inducing=m).fit(X, y) for m in (40, 100, 1000)]
+    assert [len(model.model_.variational_strategy.inducing_points) for model in models] == [40, 100, 160]
+    assert models[0].elbo_ < models[1].elbo_ < models[2].elbo_
+    few, more, every = (model.predict_proba(X)[:, 1] for model in models)
+    assert np.abs(more - every).mean() < 0.7 * np.abs(few - every).mean()
+
+
+def test_classifier_same_seed_same_answer_whatever_the_threads(classes):
+    X, y, _ = classes
+    before = torch.get_num_threads()
+    try:
+        runs = []
+        for threads, seed in ((1, 0), (1, 0), (2, 0), (1, 1)):
+            torch.set_num_threads(threads)
+            runs.append(GPClassifier(n_inducing=30, random_state=seed).fit(X[:150], y[:150]).predict_proba(X))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(runs[0], runs[1])
+    assert np.allclose(runs[0], runs[2], atol=1e-4)  # as for the regressor
+    assert not np.allclose(runs[0], runs[3], atol=1e-4)
+
+
+def test_classifier_on_raw_descriptors_and_on_lopsided_classes(classes):
+    X = classes[0]
+    frame = pd.DataFrame(np.column_stack([X, np.ones(500), np.full(500, np.nan)]), columns=list("abcde"))[:80]
+    frame.iloc[::20, 1] = np.nan
+    rare = np.arange(80) < 4
+    probability = GPClassifier(n_inducing=80).fit(frame, rare).predict_proba(frame)
+    assert np.isfinite(probability).all()
+    assert probability[:, 1].mean() == pytest.approx(rare.mean(), abs=0.03)
