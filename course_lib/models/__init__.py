@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
+    "BootstrapEnsemble": "ensemble",
     "DeepEnsembleClassifier": "mlp",
     "DeepEnsembleRegressor": "mlp",
     "GNNClassifier": "gnn",
@@ -25,8 +26,8 @@ _HOME = {
     "TuneResult": "tuning",
     "average_by_group": "aggregate",
     "fit_weighted": "aggregate",
-    "group_contribution": "baselines",
     "gp_matern": "baselines",
+    "group_contribution": "baselines",
     "mean": "baselines",
     "mlp": "baselines",
     "pls": "baselines",
