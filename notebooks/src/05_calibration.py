@@ -130,8 +130,8 @@ for (name, _), ax in zip(MODELS.items(), panels, strict=True):
 # orange squares. The bars at the left are long and most of them reach the line; at the right they are short and many do
 # not.
 #
-# The share of molecules inside their intervals is the **coverage**. The two models are about equally accurate. What
-# differs is whether they know how accurate they are.
+# The share of molecules inside their intervals is the **coverage**. The two models differ a little in accuracy. They
+# differ far more in whether they know how accurate they are.
 #
 # Why does NGBoost say too little? Boosting goes on until the trees fit the *training* rows closely, and its standard
 # deviation is learned from the training rows too. So it shrinks with each round:
@@ -231,7 +231,7 @@ my_prediction = ...  # area, between 0 and 0.5
 of_perfect = perfect_reference(evaluate.miscalibration_area, n=112)
 show_prediction(my_prediction, of_perfect.mean())
 print("molecules   mean area of a perfect model   19 of 20 lie below")
-for n in (20, 50, 112, 500, 2000):
+for n in (20, 50, 112, 500):
     areas = perfect_reference(evaluate.miscalibration_area, n=n)
     print(f"{n:9d}   {areas.mean():28.3f}   {np.quantile(areas, 0.95):18.3f}")
 print(f"theory at n = 112, the square root of pi / (32 n): {np.sqrt(np.pi / (32 * 112)):.3f}")
@@ -505,8 +505,9 @@ check("5.3", needed_solution)
 
 # %% [markdown]
 # ### To whom is the promise made?
-# Not to you, today. It is made **on average over draws of the calibration molecules, and over new molecules**. We draw
-# the calibration molecules again and again and measure the true coverage of each on all other molecules.
+# Not to you, today. It is made **on average over draws of the calibration molecules, and over new molecules**: there the
+# coverage is at least the level, and above it by no more than $1 / (n + 1)$. We draw the calibration molecules again
+# and again and measure the true coverage of each draw on all other molecules.
 #
 # And a trap. Someone with only ten measured molecules computes twenty conformers of each. With 2D descriptors all twenty
 # rows of a molecule look the same to the model, so they have the same error. Now there are 200 rows, and 200 is plenty
@@ -553,8 +554,8 @@ ax = plots.score_distribution(
 # %% [markdown]
 # **Figure:** coverage of 95 % conformal intervals on new molecules, one point for each draw of the calibration
 # molecules, for 20, 100 and 10 molecules and for 10 molecules with 20 rows each; a dashed line marks 0.95. With 100
-# molecules the points lie close to the line, with 20 they scatter widely and mostly to the right, with 10 all lie at 1
-# because the interval is infinite. With copied rows the points spread far to the left of the line.
+# molecules the points lie close to the line, with 20 they scatter more, with 10 all lie at 1 because the interval is
+# infinite. With copied rows the points spread far to the left of the line.
 #
 # With ten molecules the honest answer is "I cannot promise 95 %", and an infinite interval says so. Twenty rows a molecule
 # hide that: the largest error of ten molecules now fills the last twenty places, and the interval ends there. Its true
@@ -775,7 +776,7 @@ BINARY = {
 for name in CLASSIFIERS:
     print(name)
     for s, score in BINARY.items():
-        if_right = perfect_reference(score, p=p[name][f_test], n_sim=300)
+        if_right = perfect_reference(score, p=p[name][f_test], n_sim=200)
         low, high = np.nanquantile(if_right, [0.05, 0.95])
         value = score(fire.y[f_test], p[name][f_test])
         print(f"    {s:12} {value:6.3f}   if it were right: {low:.3f} to {high:.3f}")
@@ -822,9 +823,9 @@ for name, ax in zip(CLASSIFIERS, panels, strict=True):
 # %% [markdown]
 # **Figure:** reliability diagrams of logistic regression (left) and NGBoost (right): mean predicted probability of each
 # of ten bins along the bottom, observed share of flammable molecules upwards, the number of molecules in each bin at the
-# foot, and grey bars for the range of a calibrated model. Logistic regression stays close to its bars. NGBoost's points
-# lie above the diagonal at the left and below it at the right: where it says "surely not" or "surely", it is less often
-# right than it says.
+# foot, and grey bars for the range of a calibrated model. Logistic regression stays close to its bars. NGBoost puts most
+# molecules into its two outermost bins, and there its points lie outside of the bars, towards the middle: where it says
+# "surely not" or "surely", it is less often right than it says.
 #
 # ### Recalibration, on calibration molecules only
 # The counterpart of one factor is a **temperature**: divide all log odds by one number. The counterpart of the curve is
@@ -1062,9 +1063,9 @@ for (name, n), ax in zip(N_TEST.items(), panels, strict=True):
 
 # %% [markdown]
 # **Figure:** the published figures of DIONYSUS for Delaney (above) and FreeSolv (below): R2 to the right, miscalibration
-# area by the study's rule upwards, one mark a cell, with colours for models and shapes for features, and a grey band for
-# a perfect model at this number of test molecules. The best cells would lie at the lower right; the marks of SNGP stand
-# highest.
+# area by the study's rule upwards, one mark a cell, with colours and numbers for models and shapes for features, and a
+# grey band for a perfect model at this number of test molecules. The best cells lie at the lower right; on both sets two
+# marks of SNGP (number 5) stand highest.
 #
 # Accuracy and calibration are two axes, and no order by R2 tells the second. Some marks stand high for a reason that
 # reading the public code shows: SNGP's covariance was never updated in training, so its width stayed near its starting
