@@ -8,9 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
+    "BNNClassifier": "bnn",
+    "BNNRegressor": "bnn",
     "BootstrapEnsemble": "ensemble",
-    "DeepEnsembleClassifier": "mlp",
-    "DeepEnsembleRegressor": "mlp",
+    "DeepEnsembleClassifier": "deep_ensemble",
+    "DeepEnsembleRegressor": "deep_ensemble",
     "GNNClassifier": "gnn",
     "GNNEmbedding": "gnn",
     "GNNGPClassifier": "gnn_gp",
@@ -22,6 +24,8 @@ _HOME = {
     "LightGBMRegressor": "boosting",
     "NGBoostClassifier": "ngb",
     "NGBoostRegressor": "ngb",
+    "SNGPClassifier": "sngp",
+    "SNGPRegressor": "sngp",
     "SPACE": "tuning",
     "TuneResult": "tuning",
     "average_by_group": "aggregate",

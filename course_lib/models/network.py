@@ -1,4 +1,7 @@
-"""How every network of the course is trained: all rows in every epoch, early stopping on rows held back, one seed."""
+"""How every network of the course is trained: all rows in every epoch, early stopping on rows held back, one seed.
+
+Networks as small as these do not gain from several threads, and lose much on a busy machine: training takes one.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-__all__ = ["seeded", "train"]
+__all__ = ["PrincipalAxes", "seeded", "train"]
 
 MIN_FOR_VALIDATION = 10  # fewer training rows cannot spare any
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -23,6 +36,32 @@ def seeded(random_state) -> Iterator[None]:
         yield
 
 
+class PrincipalAxes:
+    """Rotation of the inputs to their principal components, all scaled alike so that a mean square is 1.
+
+    No whitening: distances keep their proportions. Directions in which the training rows do not vary are left out; a
+    model behind it does not see how far a new row lies off them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Training rows.
+    n_max : int, optional
+        Keep the first so many components.
+    """
+
+    def __init__(self, X: np.ndarray, n_max: int | None = None) -> None:
+        self.mean = X.mean(axis=0)
+        _, size, axes = np.linalg.svd(X - self.mean, full_matrices=False)
+        kept = axes[size > 1e-6 * size[0]][:n_max]
+        self.axes = kept.T / np.sqrt(np.mean(((X - self.mean) @ kept.T) ** 2))
+
+    def __call__(self, X: np.ndarray) -> torch.Tensor:
+        """Tensor of float32 of shape (n, n_kept)."""
+        return torch.as_tensor((X - self.mean) @ self.axes, dtype=torch.float32)
+
+
+@_one_thread()
 def train(
     network: torch.nn.Module,
     loss: Callable[[torch.Tensor], torch.Tensor],
@@ -35,6 +74,7 @@ def train(
     max_epochs: int = 300,
     patience: int = 30,
     validation_share: float = 0.15,
+    cosine: bool = False,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Train by Adam with early stopping, and keep the weights of the best epoch.
@@ -57,13 +97,22 @@ def train(
         Stop after so many epochs without a better score.
     validation_share : float
         Share of the rows held back for early stopping. With 0, or fewer than 10 rows, all train for ``max_epochs``.
+    cosine : bool
+        Let the learning rate fall to 0 over ``max_epochs`` along half a cosine (Loshchilov & Hutter, ICLR 2017): for
+        losses that are drawn at random, such as the evidence bound of a Bayesian network.
     random_state : int
         Seed of the rows held back and of the order of batches. Call within :func:`seeded` for dropout and noise.
 
     Returns
     -------
     DataFrame
-        One row an epoch: ``training`` (mean loss over the batches) and ``validation`` (NaN when nothing is held back).
+        One row an epoch: ``training`` (mean loss over the rows) and ``validation`` (NaN when nothing is held back).
+        ``attrs["held"]`` lists the rows held back.
+
+    Raises
+    ------
+    ValueError
+        When the training loss is not finite.
     """
     rng = np.random.default_rng(random_state)
     order = torch.from_numpy(rng.permutation(n_rows))
@@ -72,6 +121,7 @@ def train(
     score = loss if score is None else score
     n_batches = max(1, round(len(rows) / batch_size))
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max_epochs) if cosine else None
     history, best, best_state, since = [], np.inf, None, 0
     for _ in range(max_epochs):
         network.train()
@@ -82,6 +132,8 @@ def train(
             value.backward()
             optimiser.step()
             total += float(value.detach()) * len(batch)
+        if schedule is not None:
+            schedule.step()
         now = np.nan
         if n_held:
             network.eval()
@@ -100,6 +152,7 @@ def train(
         network.load_state_dict(best_state)
     network.eval()
     table = pd.DataFrame(history, columns=["training", "validation"])
+    table.attrs["held"] = held.tolist()
     if not np.isfinite(table["training"]).all():
         raise ValueError("the training loss is not finite: lower the learning rate and look for extreme values in X")
     return table
