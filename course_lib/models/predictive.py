@@ -236,7 +236,8 @@ class PredictiveClassifier(ClassifierMixin, _Predictive):
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the more probable class of each row, shape (n,)."""
-        return self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)]
+        second = self.predict_proba(X)[:, 1] > 0.5
+        return self.classes_[second.astype(int)]
 
     def predict_parts(self, X: ArrayLike) -> pd.DataFrame:
         """Probability and the two parts of its entropy, as :func:`entropy_parts` has them.
