@@ -25,6 +25,8 @@ FEWER_EXERCISES = {"06": 2, "08": 2, "09": 2}
 EXERCISES = 3
 LARGEST_NOTEBOOK = 3_000_000
 """Bytes of source and outputs."""
+LONGEST_LINE = 96
+"""Characters that JupyterLab shows beside its file browser when a window is 1 200 pixels wide (122 at 1 400)."""
 
 PATH = re.compile(
     r"(?<![\w.:/-])/(?:home|root|tmp|usr|opt|var|mnt|srv|work|private|workspaces?|content|github|Users|Volumes)/\S+"
@@ -341,6 +343,18 @@ def figures_described(notebook: NotebookNode) -> list[str]:
     return found
 
 
+def lines_fit_the_page(notebook: NotebookNode) -> list[str]:
+    """Forbid lines of code that JupyterLab would cut off, and printed lines that it would break in mid-word."""
+    found = []
+    for position, cell, _ in _code(notebook):
+        printed = [output.text for output in cell.outputs if output.output_type == "stream"]
+        for what, text in [("code", cell.source), *(("output", text) for text in printed)]:
+            for line in text.splitlines():
+                if len(line) > LONGEST_LINE:
+                    found.append(f"cell {position}: {what} of {len(line)} characters in a line: {line.strip()[:40]!r}")
+    return found
+
+
 def not_too_large(notebook: NotebookNode) -> list[str]:
     """Forbid files that open slowly."""
     size = len(str(notebook))
@@ -377,6 +391,7 @@ RULES: tuple[Callable[[NotebookNode], list[str]], ...] = (
     exercises_complete,
     parts_present,
     figures_described,
+    lines_fit_the_page,
     not_too_large,
     plain_metadata,
 )

@@ -40,13 +40,14 @@ from course_lib.teaching.demos import TRUE_ERROR, score_histogram, simulated_sco
 # shapes of molecules, one on auxiliary data sets and on models that state their uncertainty, one on Bayesian neural
 # networks. They make 26 claims between them. The course repeats none of them on trust: each has a rule that was
 # written down before the experiment that decides it, and section "What we claimed and what we measured" of each
-# lesson says how it came out. Some claims hold, some do not, and some data sets are too small to tell.
+# lesson says how it came out: the claim holds, it does not hold, or the data are too few to tell.
 #
 # The lessons so far:
 #
 # - [01 Why small data fails](01_why_small_data_fails.ipynb): one small table, three models, and scores that jump
 # - [02 Conformer augmentation](02_conformer_augmentation.ipynb): many rows out of one molecule
 # - [03 Group k-fold and LightGBM](03_group_kfold_lightgbm.ipynb): a score that is too good, and what is left of it
+# - [05 Calibration](05_calibration.ipynb): a model says "give or take 8"; does it keep its word?
 #
 # If you have 90 minutes: this lesson, lesson 01, and the leak of lesson 03.
 
@@ -76,7 +77,10 @@ my_prediction = ...  # kelvin
 # %% tags=["nbval-check-output"]
 scores = simulated_scores(n_test=10)
 lower, upper = np.percentile(scores, [5, 95])
-print(f"true error {TRUE_ERROR:.0f} K; nine scores in ten lie between {lower:.1f} K and {upper:.1f} K")
+print(
+    f"true error {TRUE_ERROR:.0f} K; nine scores in ten lie between {lower:.1f} K and "
+    f"{upper:.1f} K"
+)
 show_prediction(my_prediction, upper, units="K")
 
 # %% [markdown]
@@ -200,7 +204,11 @@ quiz("00")
 
 # %% tags=["nbval-check-output"]
 table = ledger()
-print(table[["lesson", "margin", "estimate", "low", "high", "verdict"]].round(3).to_string(na_rep="-"))
+print(
+    table[["lesson", "margin", "estimate", "low", "high", "verdict"]]
+    .round(3)
+    .to_string(na_rep="-")
+)
 
 # %% [markdown]
 # ## Take-away

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 01 Why small data fails
 #
-# Train a famous model on fifty polymers, watch it fail, and find out what failed: the model, a default setting, the table, or our way of looking.
+# Train a famous model on fifty polymers, watch it fail, and find out what failed: the model, a default setting, the
+# table, or our way of looking.
 
 # %% [markdown]
 # > **In this lesson**
@@ -48,36 +49,52 @@ wanted, working_days = 10_000, 200
 print(f"{wanted} experiments, one each working day: {wanted / working_days:.0f} years")
 
 # %% [markdown]
-# So most laboratories work with what they have, and that is often fewer than fifty values. The lecture's verdict is harsh:
-# on so few, advanced models such as LightGBM are mostly too unstable to be of use. We put that to the test, on the lecture's
-# own subject: the **glass transition temperature** of polymers, $T_g$, at which a hard glass turns into a soft rubber.
+# So most laboratories work with what they have, and that is often fewer than fifty values. The lecture's verdict is
+# harsh: on so few, advanced models such as LightGBM are mostly too unstable to be of use. We put that to the test, on
+# the lecture's own subject: the **glass transition temperature** of polymers, $T_g$, at which a hard glass turns into
+# a soft rubber.
 #
-# Our table comes from public handbooks and papers. It is larger than fifty, on purpose: we train on fifty molecules and use
-# all the others to find out how good the model *really* is. A laboratory with fifty values can never do that.
+# Our table comes from public handbooks and papers. It is larger than fifty, on purpose: we train on fifty molecules
+# and use all the others to find out how good the model *really* is. A laboratory with fifty values can never do that.
 
 # %% tags=["nbval-check-output"]
 data = load("homopolymer_tg")  # one row a polymer, the median of its values: section 7 says why
-data = data.subset(np.sort(np.unique(data.groups, return_index=True)[1]))  # cis and trans count once: same drawing, one group
+# Polymers that come out as one and the same molecule (cis and trans, say) form a group;
+# we keep the first of each.
+data = data.subset(np.sort(np.unique(data.groups, return_index=True)[1]))
 y, molecule = data.y, data.groups
 
-print(f"{len(data)} polymers, Tg from {y.min():.0f} to {y.max():.0f} K, standard deviation {y.std():.0f} K")
+print(
+    f"{len(data)} polymers, Tg from {y.min():.0f} to {y.max():.0f} K, "
+    f"standard deviation {y.std():.0f} K"
+)
 
 # %%
-ax = plots.named_values(y, data.names, units="K", quantity="glass transition", title="The polymers of this lesson, in order of Tg")
+ax = plots.named_values(
+    y,
+    data.names,
+    units="K",
+    quantity="glass transition",
+    title="The polymers of this lesson, in order of Tg",
+)
 
 # %% [markdown]
-# **Figure:** the glass transition temperatures of all polymers in kelvin, in rising order, a few of them named. Soft, flexible
-# chains stand at the lower left, stiff chains of rings at the upper right.
+# **Figure:** the glass transition temperatures of all polymers in kelvin, in rising order, a few of them named. Soft,
+# flexible chains stand at the lower left, stiff chains of rings at the upper right.
 #
-# A model needs numbers, not names. A **descriptor** is a number computed from a molecule's structure: its mass, how many
-# rings it has, how its charge is spread. The program Mordred computes them by the hundred. (A polymer has no single
-# molecule; here its repeat unit, closed with hydrogens, stands for it. Lesson 02 asks whether that is wise.)
+# A model needs numbers, not names. A **descriptor** is a number computed from a molecule's structure: its mass, how
+# many rings it has, how its charge is spread. The program Mordred computes them by the hundred. (A polymer has no
+# single molecule; here its repeat unit, closed with hydrogens, stands for it. Lesson 02 asks whether that is wise.)
 
 # %% tags=["nbval-check-output"]
 X = mordred2d(data.smiles).to_numpy()
-fifty = Descriptors().fit(X[:50])  # what is left after dropping columns that are empty, constant or copies of others
+# What is left after dropping columns that are empty, constant or copies of others.
+fifty = Descriptors().fit(X[:50])
 print(f"{X.shape[1]} descriptors a polymer")
-print(f"of use for 50 polymers: {len(fifty.kept_)}, still {len(fifty.kept_) / 50:.0f} columns for every row")
+print(
+    f"of use for 50 polymers: {len(fifty.kept_)}, still {len(fifty.kept_) / 50:.0f} columns "
+    "for every row"
+)
 
 # %% [markdown]
 # More columns than rows: keep that in mind for the leak at the end.
@@ -92,20 +109,33 @@ print(f"of use for 50 polymers: {len(fifty.kept_)}, still {len(fifty.kept_) / 50
 # - **LightGBM** on all of Mordred's descriptors: a hundred small *decision trees*. A tree asks yes-or-no questions ("more
 #   than one ring?") and answers with an average of training values. Each tree corrects what the trees before it left over.
 #
-# LightGBM stands here twice: with the lecture's settings, and with one number changed. Which number, and why, comes out below.
+# LightGBM stands here twice: with the lecture's settings, and with one number changed. Which number, and why, comes
+# out below.
 
 # %%
+ridge = baselines.ridge_counts()
+# Its first step counts atoms. Nothing is learned there, so once is enough.
+atoms = ridge[0].fit_transform(data.smiles)
 MODELS = {
-    "mean": (baselines.mean(), data.smiles),
-    "ridge": (baselines.ridge_counts(), data.smiles),
-    "LightGBM": (make_pipeline(Descriptors(), LightGBMRegressor()), X),
-    "LightGBM, leaves of 3": (make_pipeline(Descriptors(), LightGBMRegressor(min_child_samples=3)), X),
+    "mean": baselines.mean(),
+    "ridge": ridge[1:],
+    "LightGBM": LightGBMRegressor(),
+    "LightGBM, leaves of 3": LightGBMRegressor(min_child_samples=3),
 }
 
 
 def fit_predict(train, test):
     """Train each model on some molecules and predict others."""
-    return {name: clone(model).fit(table[train], y[train]).predict(table[test]) for name, (model, table) in MODELS.items()}
+    # Which columns are of use is learned here, from the training molecules alone.
+    useful = Descriptors().fit(X[train])
+    predicted = {}
+    for name, model in MODELS.items():
+        if name.startswith("LightGBM"):
+            known, new = useful.transform(X[train]), useful.transform(X[test])
+        else:
+            known, new = atoms[train], atoms[test]
+        predicted[name] = clone(model).fit(known, y[train]).predict(new)
+    return predicted
 
 
 # %% [markdown]
@@ -113,15 +143,17 @@ def fit_predict(train, test):
 #
 # **Test.** Predict molecules that took no part in the training. Honest, but it costs measurements.
 #
-# **Cross-validation.** Deal the fifty into five folds. Train on four folds and predict the fifth; do so five times, until each
-# molecule has been predicted once by a model that had not seen it. It costs computing only, and nearly everyone reports it.
+# **Cross-validation.** Deal the fifty into five folds. Train on four folds and predict the fifth; do so five times,
+# until each molecule has been predicted once by a model that had not seen it. It costs computing only, and nearly
+# everyone reports it.
 
 
 # %%
 def cross_validate(train, seed):
-    """Predict each training molecule once, by models trained on the four folds that do not hold it."""
+    """Predict each training molecule once, by models of the four folds that do not hold it."""
     predicted = {name: np.empty(len(train)) for name in MODELS}
-    for fit, held in GroupKFold(5, shuffle=True, random_state=seed).split(train, groups=molecule[train]):
+    folds = GroupKFold(5, shuffle=True, random_state=seed)
+    for fit, held in folds.split(train, groups=molecule[train]):
         for name, values in fit_predict(train[fit], train[held]).items():
             predicted[name][held] = values
     return predicted
@@ -139,7 +171,10 @@ inside, outside = cross_validate(train, seed=0), fit_predict(train, test)
 # The yardstick first: how far off is the mean?
 
 # %% tags=["nbval-check-output"]
-print(f"predicting the mean of the fifty: off by {mae(y[test], outside['mean']):.0f} K on average over {len(test)} other polymers")
+print(
+    f"predicting the mean of the fifty: off by {mae(y[test], outside['mean']):.0f} K on "
+    f"average over {len(test)} other polymers"
+)
 
 # %% [markdown]
 # > **Predict first.** By how much is LightGBM off on these polymers, trained on the same fifty? Write down a number.
@@ -158,18 +193,20 @@ figure, panels = plt.subplots(2, 2, figsize=(9, 9), layout="constrained")
 kind = np.repeat(["cross-validation", "test"], [len(train), len(test)])
 for name, ax in zip(MODELS, panels.flat, strict=True):
     predicted = np.concatenate([inside[name], outside[name]])
-    plots.parity(y[np.concatenate([train, test])], predicted, kind, units="K", quantity="Tg", title=name, ax=ax)
+    measured = y[np.concatenate([train, test])]
+    plots.parity(measured, predicted, kind, units="K", quantity="Tg", title=name, ax=ax)
 
 # %% [markdown]
-# **Figure:** parity plots of the four models: measured Tg against predicted Tg in kelvin. Blue circles are cross-validation
-# points, orange squares are test points; a perfect model puts all points on the grey line.
+# **Figure:** parity plots of the four models: measured Tg against predicted Tg in kelvin. Blue circles are
+# cross-validation points, orange squares are test points; a perfect model puts all points on the grey line.
 #
-# Look at the lower left panel. The orange squares follow the line. The blue circles do not: they lie on a flat band, where
-# they lie for the mean, upper left. One model, fair on the test and worth nothing in cross-validation. If your fifty
-# molecules are all you have, the blue circles are all you see, and you would throw this model away.
+# Look at the lower left panel. The orange squares go up with the line. The blue circles do not: they lie on a flat
+# band, where they lie for the mean, upper left. One model, fair on the test and worth nothing in cross-validation. If
+# your fifty molecules are all you have, the blue circles are all you see, and you would throw this model away.
 #
-# Now the lower right panel. One number was changed, and both kinds of points follow the line. So the fifty molecules are not
-# the whole trouble. The table says the same:
+# Now the lower right panel. One number was changed, and both kinds of points follow the line. So the fifty molecules
+# are not the whole trouble. The table says the same. (MAE is the mean absolute
+# error. $R^2$ is 1 for a perfect model and 0 for one that is no better than the mean of the values it is tested on.)
 
 # %% tags=["nbval-check-output"]
 scores = pd.DataFrame({
@@ -180,12 +217,15 @@ scores = pd.DataFrame({
 })  # fmt: skip
 print(scores.map("{:.3g}".format).to_string())
 print()
-print("LightGBM and the mean give the same values in cross-validation:", np.allclose(inside["LightGBM"], inside["mean"]))
+print(
+    "LightGBM and the mean give the same values in cross-validation:",
+    np.allclose(inside["LightGBM"], inside["mean"]),
+)
 
 # %% [markdown]
 # ### Open the model
-# The number is `min_child_samples`: how many training molecules a leaf, an end of a tree, must hold. As it comes it is 20;
-# we changed it to 3. In cross-validation a model trains on four folds of five, that is on 40 molecules.
+# The number is `min_child_samples`: how many training molecules a leaf, an end of a tree, must hold. As it comes it
+# is 20; we changed it to 3. In cross-validation a model trains on four folds of five, that is on 40 molecules.
 #
 # > **Predict first.** A tree that asks one question has two leaves. In the largest tree that LightGBM, as it comes, grows on
 # > 40 molecules, how many leaves are there?
@@ -203,29 +243,34 @@ def leaves(n, **settings):
 
 
 show_prediction(my_prediction, f"{max(leaves(40))} leaf", units="")
-grown = {n: {"as it comes": leaves(n), "leaves of 3": leaves(n, min_child_samples=3)} for n in (40, 50, 70, 100, 200)}
+grown = {
+    n: {"as it comes": leaves(n), "leaves of 3": leaves(n, min_child_samples=3)}
+    for n in (40, 50, 70, 100, 200)
+}
 table = pd.DataFrame({
     (name, what): {n: count(grown[n][name]) for n in grown}
-    for name in ("as it comes", "leaves of 3") for what, count in (("trees", len), ("most leaves", max))
+    for name in ("as it comes", "leaves of 3")
+    for what, count in (("trees", len), ("most leaves", max))
 })  # fmt: skip
 print(table.rename_axis("molecules").to_string())
 
 # %% [markdown]
 # One leaf: a tree that asks nothing and answers with the mean. A cut needs 20 molecules on either side. The lecture's
-# `subsample=0.8` shows each tree four fifths of the training molecules, so a tree in a fold sees fewer than it would need.
-# LightGBM notices that it cannot cut and stops. No error, no warning.
+# `subsample=0.8` shows each tree four fifths of the training molecules, so a tree in a fold sees fewer than it would
+# need. LightGBM notices that it cannot cut and stops. No error, no warning.
 #
 # Trained on all fifty, a tree just about has enough, and one cut a tree makes the model of the orange squares. So the
 # cross-validation did its work well: it gave the right error of **another model** than the one that we tested.
 #
-# "LightGBM fails on fifty molecules" is therefore two statements in one. The first is about a default that counts rows. Keep it
-# in mind for lesson 03: a hundred augmented rows a molecule lift this limit, whatever else they do. The second
-# is about what is left at the lower right: how good is that model, and how well do we know? The next two sections ask.
+# "LightGBM fails on fifty molecules" is therefore two statements in one. The first is about a default that counts
+# rows. Keep it in mind for lesson 03: a hundred augmented rows a molecule lift this limit, whatever else they do. The
+# second is about what is left at the lower right: how good is that model, and how well do we know? The next two
+# sections ask.
 
 # %% [markdown]
 # ### Exercise 1.1: the smallest table that can be cut
-# Five folds, `subsample=0.8`, and at least 20 molecules on either side of a cut. What is the smallest number of molecules in the
-# table with which an average tree in cross-validation can make a cut at all?
+# Five folds, `subsample=0.8`, and at least 20 molecules on either side of a cut. What is the smallest number of
+# molecules in the table with which an average tree in cross-validation can make a cut at all?
 
 # %% tags=["exercise"]
 smallest_table = ...
@@ -239,8 +284,9 @@ needed_in_tree = 2 * 20
 needed_in_training = needed_in_tree / 0.8
 needed_in_table = int(np.ceil(needed_in_training / (4 / 5)))
 check("1.1", needed_in_table)
-# The samples are random, so a tree now and then sees a few molecules more or fewer. LightGBM stops at the first tree that it
-# cannot cut: a table just above this size still gives it fewer trees than it asked for.
+# The samples are random, so a tree now and then sees a few molecules more or fewer. LightGBM
+# stops at the first tree that it cannot cut: a table just above this size still gives it fewer
+# trees than it asked for.
 
 # %% [markdown]
 # ## 3 Another fifty
@@ -262,7 +308,8 @@ for seed in progress(range(n_draws), "draws of fifty"):
     for name in MODELS:
         errors = np.abs(outside[name] - y[test])
         rows.append({
-            "model": name, "cv": mae(y[train], inside[name]), "test": errors.mean(), "spread": errors.std() / errors.mean(),
+            "model": name, "cv": mae(y[train], inside[name]), "test": errors.mean(),
+            "spread": errors.std() / errors.mean(),
         })  # fmt: skip
 draws = pd.DataFrame(rows)
 
@@ -271,24 +318,29 @@ show_prediction(my_prediction, np.ptp(small_leaves["cv"]), units="K")
 
 # %%
 figure, panels = plt.subplots(2, 1, figsize=(7.5, 6), sharex=True, layout="constrained")
-for ax, column, title in zip(panels, ["cv", "test"], ["cross-validation on the fifty", "test on all the others"], strict=True):
+titles = {"cv": "cross-validation on the fifty", "test": "test on all the others"}
+for ax, (column, title) in zip(panels, titles.items(), strict=True):
     series = {name: part[column] for name, part in draws.groupby("model", sort=False)}
-    plots.score_distribution(series, xlabel="mean absolute error", units="K", title=title, ax=ax)
+    plots.score_distribution(
+        series, xlabel="mean absolute error", units="K", title=title, ax=ax
+    )
 
 # %% [markdown]
-# **Figure:** mean absolute error in kelvin of each model over twenty draws of fifty polymers, one point a draw, with median and
-# quartiles. Above, as cross-validation on the fifty gives it; below, as measured on all other polymers. The upper clouds
-# are wider than the lower ones, for every model, and LightGBM as it comes stands in quite another place above than below.
+# **Figure:** mean absolute error in kelvin of each model over twenty draws of fifty polymers, one point a draw, with
+# median and quartiles. Above, as cross-validation on the fifty gives it; below, as measured on all other polymers.
+# The upper clouds are wider than the lower ones, for every model, and LightGBM as it comes stands in quite another
+# place above than below.
 #
-# Every point of the upper picture is a number that somebody could have published, and every one of them would have worked
-# correctly.
+# Every point of the upper picture is a number that somebody could have published, and every one of them would have
+# worked correctly.
 
 # %% [markdown]
 # ## 4 Does the estimate tell the error to come?
 #
-# This is the lecture's claim A1, and we can test it, because we hold the molecules that a laboratory would not have. For each
-# draw, the **miss** of the estimate: by how much was the cross-validation error off, as a share of the error outside? Two figures
-# sum it up. The **bias** is the mean miss. The **typical miss** is the root of the mean square, bias included.
+# This is the lecture's claim A1, and we can test it, because we hold the molecules that a laboratory would not have.
+# For each draw, the **miss** of the estimate: by how much was the cross-validation error off, as a share of the error
+# outside? Two numbers sum it up. The **bias** is the mean miss. The **typical miss** is the root of the mean square,
+# bias included.
 
 # %% tags=["nbval-check-output"]
 draws["miss"] = (draws["cv"] - draws["test"]) / draws["test"]
@@ -304,45 +356,50 @@ print(summary.set_axis(["bias", "typical miss"], axis=1).map("{:.2f}".format).to
 # %%
 of_model = dict(list(draws.groupby("model", sort=False)))
 ax = plots.estimates(
-    {name: part["cv"] for name, part in of_model.items()}, {name: part["test"] for name, part in of_model.items()},
+    {name: part["cv"] for name, part in of_model.items()},
+    {name: part["test"] for name, part in of_model.items()},
     units="K", title="What fifty molecules promised, and what came",
 )  # fmt: skip
 
 # %% [markdown]
-# **Figure:** each point is one draw of fifty polymers: across, the mean absolute error in kelvin on all other polymers; upwards,
-# the error that cross-validation promised. On the grey line the promise was right; the band is ten per cent to
-# either side. Every model's cloud is taller than the band. LightGBM as it comes hangs far above the line.
+# **Figure:** each point is one draw of fifty polymers: across, the mean absolute error in kelvin on all other
+# polymers; upwards, the error that cross-validation promised. On the grey line the promise was right; the band is ten
+# per cent to either side. Every model's cloud is taller than the band. LightGBM as it comes hangs far above the line.
 #
-# The rule for A1 was written before the run: the claim holds if the typical miss of LightGBM, as it comes, exceeds a tenth.
+# The rule for A1 was written before the run: the claim holds if the typical miss of LightGBM, as it comes, exceeds a
+# tenth.
 
 # %% tags=["nbval-check-output"]
 a1 = claim("A1")
 a1.illustrate(
     summary.loc["LightGBM", "typical"],
-    leaves_of_3=summary.loc["LightGBM, leaves of 3", "typical"], ridge=summary.loc["ridge", "typical"],
-    mean=summary.loc["mean", "typical"],
+    leaves_of_3=summary.loc["LightGBM, leaves of 3", "typical"],
+    ridge=summary.loc["ridge", "typical"], mean=summary.loc["mean", "typical"],
 )  # fmt: skip
 
 # %% [markdown]
-# LightGBM misses by far the most, and section 2 says why. But nobody stays within a tenth. Not ridge, and not even the mean,
-# which cannot overfit at all. So this is not about LightGBM any more.
+# LightGBM misses by far the most, and section 2 says why. But nobody stays within a tenth. Not ridge, and not even
+# the mean, which cannot overfit at all. So this is not about LightGBM any more.
 #
 # ### A trap: the correlation
 # You may be tempted to ask instead whether a better estimate goes with a better test. Look:
 
 # %% tags=["nbval-check-output"]
 for name, part in of_model.items():
-    print(f"{name:22} correlation of estimate and test error over the draws: {part['cv'].corr(part['test']):+.2f}")
+    print(
+        f"{name:22} correlation of estimate and test error over the draws: "
+        f"{part['cv'].corr(part['test']):+.2f}"
+    )
 
 # %% [markdown]
-# The mean has a strongly **negative** correlation. Is its cross-validation worse than useless? No: its bias is small. All draws
-# have the same size, so the errors outside hardly differ, and there is nothing to be correlated with. What remains is
-# bookkeeping: a hard molecule that is among the fifty is missing among the others. So judge an estimate by its bias and its
-# typical miss, never by a correlation over draws.
+# The mean has a strongly **negative** correlation. Is its cross-validation worse than useless? No: its bias is small.
+# All draws have the same size, so the errors outside hardly differ, and there is nothing to be correlated with. What
+# remains is bookkeeping: a hard molecule that is among the fifty is missing among the others. So judge an estimate by
+# its bias and its typical miss, never by a correlation over draws.
 #
 # ### Exercise 1.2: how sharp can fifty errors be?
-# A mean absolute error is the mean of fifty numbers. Write the function that takes these numbers, the absolute errors, and gives
-# the standard error of their mean.
+# A mean absolute error is the mean of fifty numbers. Write the function that takes these numbers, the absolute
+# errors, and gives the standard error of their mean.
 
 
 # %% tags=["exercise"]
@@ -362,19 +419,24 @@ def standard_error_solution(absolute_errors):
 check("1.2", standard_error_solution)
 
 # %% [markdown]
-# With it we can work out the typical miss of a perfect procedure, one that knows the model's true errors and only has to
-# average them, over fifty molecules inside and over the others outside. (The two variances add up.)
+# With it we can work out the typical miss of a perfect procedure, one that knows the model's true errors and only has
+# to average them, over fifty molecules inside and over the others outside. (The two variances add up.)
 
 # %% tags=["nbval-check-output"]
-relative_spread = small_leaves["spread"].mean()  # standard deviation of the absolute errors / their mean
+# Standard deviation of the absolute errors / their mean.
+relative_spread = small_leaves["spread"].mean()
 by_counting = relative_spread * np.sqrt(1 / len(train) + 1 / len(test))
 print(f"typical miss from counting alone:       {by_counting:.2f}")
-print(f"typical miss of LightGBM, leaves of 3:  {summary.loc['LightGBM, leaves of 3', 'typical']:.2f}")
+print(
+    "typical miss of LightGBM, leaves of 3:  "
+    f"{summary.loc['LightGBM, leaves of 3', 'typical']:.2f}"
+)
 print(f"errors it takes to know their mean to 5 %: {(relative_spread / 0.05) ** 2:.0f}")
 
 # %% [markdown]
-# Compare the first two lines. The miss is, for the most part, the price of judging by fifty numbers, and no model and no kind of
-# cross-validation gets around it. Fifty molecules are too few to *measure* a model, even where they are enough to train one.
+# Compare the first two lines. A large part of the miss is the price of judging by fifty numbers, and no model and no
+# kind of cross-validation gets around it. Fifty molecules are too few to *measure* a model, even where they are
+# enough to train one.
 #
 # ### The full run
 # One data set is an anecdote as well. The full run did the same on five sets, with 25, 50 and 100 molecules
@@ -388,18 +450,23 @@ bias, typical_miss = by_set.mean().unstack("arm"), by_set.apply(typical).unstack
 
 print("bias, 50 molecules\n" + bias.loc[50].map("{:+.2f}".format).to_string())
 print("\ntypical miss, 50 molecules\n" + typical_miss.loc[50].map("{:.2f}".format).to_string())
-print("\ntypical miss, mean over the sets\n" + typical_miss.groupby("n_train").mean().map("{:.2f}".format).to_string())
+print(
+    "\ntypical miss, mean over the sets\n"
+    + typical_miss.groupby("n_train").mean().map("{:.2f}".format).to_string()
+)
 
 # %% [markdown]
-# Read the last table from top to bottom. With 25 molecules LightGBM as it comes cannot cut, neither in a fold nor on all of
-# them: it is the mean both times, and the estimate is fair, of a model that is worth nothing. With 50 it cannot cut in a fold and can
-# on all: the worst of both. With 100 it can cut everywhere. **A good estimate is not a good model, nor the other way round.**
+# Read the last table from top to bottom. With 25 molecules LightGBM as it comes cannot cut, neither in a fold nor on
+# all of them: it is the mean both times, and the estimate is as fair as 25 numbers can make it, of a model that is
+# worth nothing. With 50 it cannot cut in a fold and can on all: the worst of both. With 100 it can cut everywhere.
+# **A good estimate is not a good model, nor the other way round.**
 
 # %% [markdown]
 # ## 5 More molecules
 #
-# What would more data buy? A **learning curve** answers: the error against the number of training molecules. We set 40
-# molecules aside as the test, shuffle the others, and train on the first 10, 20 and so on. Three shuffles.
+# What would more data buy? A **learning curve** answers: the error against the number of training molecules. We set
+# 40 molecules aside as the test, shuffle the others, and train on the first 10, 20 and so on. We do so three times,
+# each time with another 40.
 #
 # > **Before you run it:** at about which size will LightGBM, as it comes, leave the mean? Section 2 has all you need.
 
@@ -412,24 +479,42 @@ for seed in progress(range(3), "shuffles"):
     pool = np.random.default_rng(seed).permutation(pool)
     for n in sizes:
         predicted[seed, n] = fit_predict(pool[:n], shown[seed])
-        rows += [{"model": name, "n_train": n, "mae": mae(y[shown[seed]], p)} for name, p in predicted[seed, n].items()]
+        rows += [
+            {"model": name, "n_train": n, "mae": mae(y[shown[seed]], p)}
+            for name, p in predicted[seed, n].items()
+        ]
 
-curve = pd.DataFrame(rows).groupby(["model", "n_train"], sort=False)["mae"].agg(["mean", "min", "max"]).reset_index()
-print(curve.pivot(index="n_train", columns="model", values="mean")[list(MODELS)].map("{:.3g}".format).to_string())
+curve = (
+    pd.DataFrame(rows)
+    .groupby(["model", "n_train"], sort=False)["mae"]
+    .agg(["mean", "min", "max"])
+    .reset_index()
+)
+print(
+    curve.pivot(index="n_train", columns="model", values="mean")[list(MODELS)]
+    .map("{:.3g}".format)
+    .to_string()
+)
 
 # %%
-ax = plots.learning_curve(curve, low="min", high="max", units="K", title="Error on 40 test molecules, three shuffles")
+ax = plots.learning_curve(
+    curve, low="min", high="max", units="K", title="Error on 40 test molecules, three shuffles"
+)
 
 # %% [markdown]
-# **Figure:** mean absolute error on the test in kelvin against the number of training molecules (logarithmic axis), one line a
-# model; the bands run from the best to the worst of three shuffles. LightGBM as it comes lies on the line of the mean up to
-# 40 molecules, then drops; with leaves of 3 it falls from the start. Both LightGBM lines still fall at the right end; ridge's has become flat.
+# **Figure:** mean absolute error on the test in kelvin against the number of training molecules (logarithmic axis),
+# one line a model; the bands run from the best to the worst of three shuffles. LightGBM as it comes lies on the line
+# of the mean up to
+# 40 molecules, then drops; with leaves of 3 it lies far below the mean from the start. Both LightGBM lines still fall at the
+# right end; ridge's has become flat.
 #
-# Three things to see. The cliff stands where the default lets go, not where nature does. Ridge soon has learned all that counted
-# atoms can tell, and more data do not help it, while LightGBM, with its many descriptors, still gains: *that* is what data buy. And the
-# bands are wide: the same number of molecules, another hat, another error.
+# Three things to see. The cliff stands where the default lets go, not where nature does. Ridge soon has learned
+# nearly all that counted atoms can tell, and more data hardly help it, while LightGBM, with its many descriptors,
+# still gains: *that* is what data buy. And the bands are wide: the same number of molecules, another hat, another
+# error.
 #
-# Move the slider for the number of training molecules; change the model and the shuffle. Which polymers are the last to come to the line?
+# Move the slider for the number of training molecules; change the model and the shuffle. Which part of the range is
+# the last to come to the line?
 
 # %% tags=["nbval-check-output"]
 limits = (y.min() - 30, y.max() + 30)
@@ -444,11 +529,12 @@ def parity_at(n_train=50, model="LightGBM, leaves of 3", shuffle=0):
 
 
 ax = parity_at()
-print(f"50 molecules: off by {mae(y[shown[0]], predicted[0, 50]['LightGBM, leaves of 3']):.0f} K on average")
+shown_error = mae(y[shown[0]], predicted[0, 50]["LightGBM, leaves of 3"])
+print(f"50 molecules: off by {shown_error:.0f} K on average")
 
 # %% [markdown]
-# **Figure:** measured against predicted Tg in kelvin of the 40 test polymers of one shuffle, for LightGBM with leaves of 3 trained
-# on 50 polymers. The highest values are predicted too low and the lowest too high.
+# **Figure:** measured against predicted Tg in kelvin of the 40 test polymers of one shuffle, for LightGBM with leaves
+# of 3 trained on 50 polymers. The highest values are predicted too low and the lowest too high.
 
 # %% tags=["widget"]
 interactive(parity_at, n_train=(10, 100, 10), model=list(MODELS), shuffle=(0, 2))
@@ -456,9 +542,9 @@ interactive(parity_at, n_train=(10, 100, 10), model=list(MODELS), shuffle=(0, 2)
 # %% [markdown]
 # ## 6 Beyond the largest value
 #
-# The materials one would like to find are *better* than all known ones: beyond the range of the training data. Predicting
-# there is called **extrapolation**. The lecturer asks whether you would have an answer to this question: "Tree models cannot
-# extrapolate, in principle. Is that all right?" (claim A6).
+# The materials one would like to find are *better* than all known ones: beyond the range of the training data.
+# Predicting there is called **extrapolation**. The lecturer asks whether you would have an answer to this question:
+# "Tree models cannot extrapolate, in principle. Is that all right?" (claim A6).
 #
 # Polymers first: train on seventy from the lower three quarters of all $T_g$, then predict those of the upper quarter.
 
@@ -467,8 +553,9 @@ lower = np.flatnonzero(y <= np.quantile(y, 0.75))
 
 
 def draw_below(seed):
-    """Seventy training molecules from the lower three quarters; the test molecules lie above all of them."""
-    train = lower[next(GroupShuffleSplit(1, train_size=70, random_state=seed).split(lower, groups=molecule[lower]))[0]]
+    """Seventy training molecules from the lower three quarters; the test lies above all."""
+    splitter = GroupShuffleSplit(1, train_size=70, random_state=seed)
+    train = lower[next(splitter.split(lower, groups=molecule[lower]))[0]]
     return train, np.flatnonzero((y > np.quantile(y, 0.75)) & (y > y[train].max()))
 
 
@@ -482,7 +569,10 @@ edge = y[train].max()
 beyond = fit_predict(train, test)
 
 # %% tags=["nbval-check-output"]
-print(f"largest Tg in the training data: {edge:.0f} K;  test polymers: {y[test].min():.0f} to {y[test].max():.0f} K")
+print(
+    f"largest Tg in the training data: {edge:.0f} K;  test polymers: "
+    f"{y[test].min():.0f} to {y[test].max():.0f} K"
+)
 
 # %% [markdown]
 # > **Predict first.** What is the highest $T_g$ that LightGBM, with leaves of 3, predicts for these test polymers?
@@ -493,13 +583,17 @@ my_prediction = ...  # kelvin
 # %% tags=["nbval-check-output"]
 show_prediction(my_prediction, beyond["LightGBM, leaves of 3"].max(), units="K")
 for name in MODELS:
-    print(f"{name:22} MAE {mae(y[test], beyond[name]):4.0f} K   share of the way beyond the edge {recovered(beyond[name], edge, y[test]):.2f}")
+    print(
+        f"{name:22} MAE {mae(y[test], beyond[name]):4.0f} K   share of the way beyond the edge "
+        f"{recovered(beyond[name], edge, y[test]):.2f}"
+    )
 print(f"{'always say the edge':22} MAE {mae(y[test], np.full(len(test), edge)):4.0f} K")
 
 # %% [markdown]
-# Why? A straight line of a toy example shows it. A leaf answers with an average of training values, and no average lies above
-# the largest value. Past the last training point every question gets the same answers, so the prediction stays flat for ever.
-# (LightGBM adds up many trees, each correcting the last, so it may overshoot the edge by a little. It cannot follow a trend.)
+# Why? A straight line of a toy example shows it. A leaf answers with an average of training values, and no average
+# lies above the largest value. Past the last training point every question gets the same answers, so the prediction
+# stays flat for ever. (LightGBM adds up many trees, each correcting the last, so it may overshoot the edge by a
+# little. It cannot follow a trend.)
 
 # %%
 x = np.linspace(0, 10, 101).reshape(-1, 1)
@@ -510,26 +604,31 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.9), layout="constrai
 left.plot(x[known], 3 * x[known], ".", color="#999999", label="training points")
 for (name, model), colour in zip(toy.items(), plots.COLOURS, strict=False):
     left.plot(x, model.fit(x[known], 3 * x[known].ravel()).predict(x), color=colour, label=name)
-left.axvline(7, color="#666666", linestyle="--", linewidth=1, label="end of the training points")
+left.axvline(
+    7, color="#666666", linestyle="--", linewidth=1, label="end of the training points"
+)
 left.set(xlabel="descriptor (no unit)", ylabel="property (no unit)")
 left.set_title("A straight line", fontsize=11)
 left.legend(fontsize=8)
 
 kind = np.repeat(list(toy), len(test))
 both = np.concatenate([beyond[name] for name in toy])
-plots.parity(np.tile(y[test], 2), both, kind, units="K", quantity="Tg", title="Polymers", ax=right)
-right.axhline(edge, color="#666666", linestyle="--", linewidth=1, label="largest training value")
-right.legend(fontsize=8, loc="lower right")
+plots.parity(
+    np.tile(y[test], 2), both, kind, units="K", quantity="Tg", title="Polymers", ax=right
+)
+right.axhline(edge, color="#666666", linestyle="--", linewidth=1)
+right.text(y.min() + 10, edge + 5, "largest training value", fontsize=8, color="#444444")
 _ = right.set(xlim=(y.min(), right.get_xlim()[1]), ylim=(y.min(), right.get_xlim()[1]))
 
 # %% [markdown]
-# **Figure:** left, a toy property that grows in a straight line with one descriptor: right of the dashed line, where the training
-# points end, ridge goes on and LightGBM stays flat. Right, measured against predicted Tg in kelvin of the polymers above the
-# training range, whose upper edge is the dashed line: every LightGBM point lies below it, ridge points lie on both sides.
+# **Figure:** left, a toy property that grows in a straight line with one descriptor: right of the dashed line, where
+# the training points end, ridge goes on and LightGBM stays flat. Right, measured against predicted Tg in kelvin of
+# the polymers above the training range, whose upper edge is the dashed line: every LightGBM point lies below it,
+# ridge points lie on both sides.
 #
-# Ridge goes beyond the edge, and that is not yet an advantage: a straight line has no idea when to stop. Compare its error with the
-# last line of the table above, which needs no model at all. A model *can* extrapolate or cannot; whether it extrapolates *well* is
-# another question, and only data from there can answer it.
+# Ridge goes beyond the edge, and that is not yet an advantage: a straight line has no idea when to stop. Compare its
+# error with the last line of the table above, which needs no model at all. A model *can* extrapolate or cannot;
+# whether it extrapolates *well* is another question, and only data from there can answer it.
 
 # %% tags=["nbval-check-output"]
 a6 = claim("A6")
@@ -547,20 +646,24 @@ full = full_run("tg_extrapolation")
 share = full.groupby(["set", "arm"], sort=False)["recovered_share"].mean().unstack("arm")
 print("share of the way beyond the edge\n" + share.T.map("{:.2f}".format).to_string())
 error = full.groupby(["set", "arm"], sort=False)["mae"].mean().unstack("arm")
-print("\nmean absolute error, as a multiple of LightGBM's\n" + error.div(error["LightGBM"], axis=0).T.map("{:.2f}".format).to_string())
+print(
+    "\nmean absolute error, as a multiple of LightGBM's\n"
+    + error.div(error["LightGBM"], axis=0).T.map("{:.2f}".format).to_string()
+)
 
 # %% [markdown]
-# The three tree models stay at the edge, or close to it. So does the Gaussian process: far from its data it falls back to its mean, but
-# it says that it is unsure (lesson 04). Only the linear models, PLS and ridge, ever go well beyond, and not on every set. Whether it
-# helps differs too: a figure below 1 in the second table says that it did, one above 1 that it did harm.
+# The three tree models stay at the edge, or close to it. So does the Gaussian process: far from its data it falls
+# back to its mean, but it says that it is unsure (lesson 04). Only the linear models, PLS and ridge, ever go well
+# beyond, and not on every set. Whether it helps differs too: a figure below 1 in the second table says that it did,
+# one above 1 that it did harm.
 
 # %% [markdown]
 # ## 7 Read the table before the model
 #
-# Everything so far trusted the table. Where do such tables come from? From many sources, copied by many hands. In
-# our own, as it was collected, a polymer stands once for each source and tacticity. Here it is, with three kinds of accident
-# planted into it: rows copied from elsewhere with another spelling of the same molecule, a value in degrees Celsius, and a
-# space inside a SMILES.
+# Everything so far trusted the table. Where do such tables come from? From many sources, copied by many hands. In our
+# own, as it was collected, a polymer stands once for each source and tacticity. Here it is, with three kinds of
+# accident planted into it: rows copied from elsewhere with another spelling of the same molecule, a value in degrees
+# Celsius, and a space inside a SMILES.
 
 # %% tags=["nbval-check-output"]
 collected = load("homopolymer_tg", duplicates=True).frame[["name", "smiles", "y"]]
@@ -579,38 +682,48 @@ report = audit(table, units="K")
 # %% tags=["nbval-check-output"]
 conflicts = table.iloc[report.rows("conflicting labels")].copy()
 conflicts["molecule"] = [identity(smiles) for smiles in conflicts["smiles"]]
-widest = conflicts.groupby("molecule").agg(
-    name=("name", "first"), values=("y", lambda v: ", ".join(f"{x:.0f}" for x in sorted(v))), spread=("y", np.ptp),
-).sort_values("spread", ascending=False)  # fmt: skip
-print(widest.head(5).to_string(index=False))
-print(f"\n{len(widest)} molecules have more than one value; half of them differ by {widest['spread'].median():.0f} K or more")
+by_molecule = conflicts.groupby("molecule")
+spread = by_molecule["y"].agg(np.ptp).sort_values(ascending=False)
+for key in spread.index[:5]:
+    of_one = by_molecule.get_group(key).sort_values("y")
+    print(f"{spread[key]:4.0f} K among {', '.join(of_one['y'].map('{:.0f}'.format))}")
+    print(f"       {', '.join(of_one['name'].unique())}")
+print(
+    f"\n{len(spread)} molecules have more than one value; "
+    f"half of them differ by {spread.median():.0f} K or more"
+)
 
 # %% [markdown]
-# A difference of 273 is no opinion. The others cannot be told from here: another tacticity, molar mass or heating rate, water in
-# the sample, a slip in a source. We keep them all, because the disagreement is data: it says how sharp the labels are, and **no
-# model can be more right than its labels**. To train on, section 1 took one row a polymer, the median of its values.
+# A difference of 273 is no opinion. Where several names stand, different polymers have come out as one molecule,
+# because the ends of the repeat unit were closed with hydrogens (lesson 02). The others cannot be told from here:
+# another tacticity, molar mass or heating rate, water in the sample, a slip in a source. We keep them all, because
+# the disagreement is data: it says how sharp the labels are, and **no model can be more right than its labels**. To
+# train on, section 1 took one row a polymer, the median of its values, and one polymer a molecule.
 #
 # ### Copies are worse than conflicts
-# A wrong value costs a little accuracy. A copy costs the truth: if one copy is in the training data and the other in the test, the
-# model need not understand anything. That is **leakage**: the training data hold the answer to the test. A hundred polymers, sixty
-# of them written down twice:
+# A wrong value costs a little accuracy. A copy costs the truth: if one copy is in the training data and the other in
+# the test, the model need not understand anything. That is **leakage**: the training data hold the answer to the
+# test. A hundred polymers, sixty of them written down twice:
 
 # %% tags=["nbval-check-output"]
 chooser = np.random.default_rng(0)
 hundred = chooser.choice(len(y), 100, replace=False)
 copied = np.concatenate([hundred, chooser.choice(hundred, 60, replace=False)])
-model, _ = MODELS["LightGBM, leaves of 3"]
+model = make_pipeline(Descriptors(), MODELS["LightGBM, leaves of 3"])
 
-row_folds, molecule_folds = KFold(5, shuffle=True, random_state=0), GroupKFold(5, shuffle=True, random_state=0)
+row_folds = KFold(5, shuffle=True, random_state=0)
+molecule_folds = GroupKFold(5, shuffle=True, random_state=0)
 by_row = cross_val_predict(model, X[copied], y[copied], cv=row_folds)
-by_molecule = cross_val_predict(model, X[copied], y[copied], cv=molecule_folds, groups=molecule[copied])
+by_molecule = cross_val_predict(
+    model, X[copied], y[copied], cv=molecule_folds, groups=molecule[copied]
+)
 print(f"rows dealt into folds:      MAE {mae(y[copied], by_row):.1f} K")
 print(f"molecules dealt into folds: MAE {mae(y[copied], by_molecule):.1f} K")
 
 # %% [markdown]
 # ### Exercise 1.3: how much of the test has been seen?
-# Write the function that tells it. It takes the molecules of the training rows and of the test rows (arrays of names, one a row)
-# and gives the share of **test rows** whose molecule also stands in the training rows.
+# Write the function that tells it. It takes the molecules of the training rows and of the test rows (arrays of names,
+# one a row) and gives the share of **test rows** whose molecule also stands in the training rows.
 
 
 # %% tags=["exercise"]
@@ -629,15 +742,19 @@ def share_seen_solution(train_molecules, test_molecules):
 
 check("1.3", share_seen_solution)
 names = molecule[copied]
-for label, folds in (("rows", row_folds.split(names)), ("molecules", molecule_folds.split(names, groups=names))):
+for label, folds in (
+    ("rows", row_folds.split(names)),
+    ("molecules", molecule_folds.split(names, groups=names)),
+):
     seen = np.mean([share_seen_solution(names[fit], names[held]) for fit, held in folds])
     print(f"{label} dealt into folds: {seen:.0%} of the test rows have been seen")
 
 # %% [markdown]
 # ### It happens to published tables
-# The lecture's own table of polymers holds many molecules twice or more. As far as the paper and the slides tell, it was split by
-# row, with 300 rows to train in the paper and about 70 in the lecture. That is easily missed: names differ, and so does spelling. The
-# full run split the table both ways. Its rows are not ours to show, but its figures are:
+# The lecture's own table of polymers holds many molecules twice or more. As far as the paper and the slides tell, it
+# was split by row, with 300 rows to train in the paper and about 70 in the lecture. That is easily missed: names
+# differ, and so does spelling. The full run split the table both ways. Its rows are not ours to show, but its figures
+# are:
 
 # %% tags=["nbval-check-output"]
 full = full_run("tg_duplicates")
@@ -647,19 +764,20 @@ figures = full.groupby(["training", "split_by"], sort=False)[columns].mean()
 print(figures.map("{:.3g}".format).replace("nan", "-").to_string())
 
 # %% [markdown]
-# Errors are in kelvin. Compare `mae_seen` with `mae_unseen`: with copies in the test, the score is a mixture of remembering and
-# predicting, and the more rows one trains on, the more is remembered. `mean_relative_error` is the figure that the paper reports. Only
-# the lines "molecule" say what to expect for a new polymer.
+# Errors are in kelvin. Compare `mae_seen` with `mae_unseen`: with copies in the test, the score is a mixture of
+# remembering and predicting, and the more rows one trains on, the more is remembered. `mean_relative_error` is the
+# figure that the paper reports. Only the lines "molecule" say what to expect for a new polymer.
 
 # %% [markdown]
 # ## Spot the leak
 #
-# A colleague writes: "Forty models failed on my fifty polymers, but then I chose the twenty best descriptors, and a plain linear
-# model reaches a cross-validated $R^2$ to be proud of." Choosing goes step by step, as in many textbooks: take the
-# descriptor that explains the values best, then the one that best explains what is left, and so on.
+# A colleague writes: "Forty models failed on my fifty polymers, but then I chose the twenty best descriptors, and a
+# plain linear model reaches a cross-validated $R^2$ to be proud of." Choosing goes step by step, as in many
+# textbooks: take the descriptor that explains the values best, then the one that best explains what is left, and so
+# on.
 #
-# To see what this procedure is worth we give it **nothing to find**: fifty polymers, all of Mordred's descriptors, and the $T_g$ values
-# shuffled among the polymers.
+# To see what this procedure is worth we give it **nothing to find**: fifty polymers, all of Mordred's descriptors,
+# and the $T_g$ values shuffled among the polymers.
 #
 # > **Predict first.** What is the cross-validated $R^2$ on shuffled values?
 
@@ -669,7 +787,8 @@ my_prediction = ...  # R2
 
 # %% tags=["leak-lab", "nbval-check-output"]
 some, _ = draw(50, seed=0)
-# Cleaned without a look at the values: gaps and constant columns out, scaled, far outliers cut. That does no harm here.
+# Cleaned without a look at the values: gaps and constant columns out, scaled, far outliers cut.
+# That does no harm here.
 clean = np.clip(Descriptors(max_correlation=1).fit_transform(X[some]), -2, 2)
 best_20 = SelectFromModel(OrthogonalMatchingPursuit(n_nonzero_coefs=20), threshold=1e-9)
 
@@ -684,15 +803,19 @@ def colleague(y_shuffled, seed):
 shuffles = [np.random.default_rng(seed).permutation(y[some]) for seed in range(10)]
 from_nothing = [colleague(y_shuffled, seed) for seed, y_shuffled in enumerate(shuffles)]
 show_prediction(my_prediction, np.mean(from_nothing))
-print(f"{clean.shape[1]} descriptors to choose from; ten shuffles: R2 from {min(from_nothing):.2f} to {max(from_nothing):.2f}")
+print(
+    f"{clean.shape[1]} descriptors to choose from; ten shuffles: "
+    f"R2 from {min(from_nothing):.2f} to {max(from_nothing):.2f}"
+)
 
 # %% [markdown]
-# An $R^2$ out of nothing, in every shuffle. The folds were dealt correctly; the model never saw a test molecule. Where is the leak?
+# An $R^2$ out of nothing, in every shuffle. The folds were dealt correctly; the model never saw a test molecule.
+# Where is the leak?
 #
 # ### Exercise 1.4: close it
-# The choice of descriptors saw all fifty values, those of the test folds too. Write the estimator that chooses its twenty
-# descriptors **inside** each fold. It takes the place of `Ridge(0.1)` in `cross_val_predict`, which is then given all of `clean`.
-# `best_20` and `make_pipeline` are what you need.
+# The choice of descriptors saw all fifty values, those of the test folds too. Write the estimator that chooses its
+# twenty descriptors **inside** each fold. It takes the place of `Ridge(0.1)` in `cross_val_predict`, which is then
+# given all of `clean`. `best_20` and `make_pipeline` are what you need.
 
 # %% tags=["exercise", "leak-lab"]
 honest = ...
@@ -712,14 +835,20 @@ check("1.4", honest_solution)
 inside_folds = []
 for seed, y_shuffled in enumerate(shuffles):
     folds = KFold(5, shuffle=True, random_state=seed)
-    inside_folds.append(r2(y_shuffled, cross_val_predict(make_pipeline(best_20, Ridge(0.1)), clean, y_shuffled, cv=folds)))
+    inside_folds.append(
+        r2(
+            y_shuffled,
+            cross_val_predict(make_pipeline(best_20, Ridge(0.1)), clean, y_shuffled, cv=folds),
+        )
+    )
 print(f"chosen on all rows:       mean R2 {np.mean(from_nothing):5.2f}")
 print(f"chosen inside the folds:  mean R2 {np.mean(inside_folds):5.2f}")
 print("every shuffle below zero:", max(inside_folds) < 0)
 
 # %% [markdown]
-# Below zero is the truth: a model fitted to noise predicts worse than the mean. The rule to remember has no exception: **whatever
-# looks at the values belongs inside the folds**, choosing, tuning, dropping outliers, and picking the best of forty models too.
+# Below zero is the truth: a model fitted to noise predicts worse than the mean. The rule to remember has no
+# exception: **whatever looks at the values belongs inside the folds**, choosing, tuning, dropping outliers, and
+# picking the best of forty models too.
 
 # %% [markdown]
 # ## Quiz
@@ -736,8 +865,8 @@ quiz("01")
 a1.show()
 
 # %% [markdown]
-# Read A1 with sections 2 and 4 in mind: part of the miss is a default that counts rows, part is the price of fifty numbers that every
-# model pays. The claim as it stands does not say which.
+# Read A1 with sections 2 and 4 in mind: part of the miss is a default that counts rows, part is the price of fifty
+# numbers that every model pays. The claim as it stands does not say which.
 
 # %% tags=["nbval-check-output"]
 a6.show()

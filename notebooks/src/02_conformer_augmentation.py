@@ -21,6 +21,7 @@
 
 # %%
 import warnings
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,7 +53,8 @@ from course_lib.results import full_run
 from course_lib.splits import GroupKFold, LeakError, assert_no_leak
 from course_lib.teaching import check, interactive, ledger, quiz, show_prediction
 
-NAMES = {protocol: protocol.replace("_", " + ").upper() for protocol in PROTOCOLS}  # "etkdg_uff" -> "ETKDG + UFF"
+# "etkdg_uff" -> "ETKDG + UFF"
+NAMES = {protocol: protocol.replace("_", " + ").upper() for protocol in PROTOCOLS}
 
 # %% [markdown]
 # ## 1 One picture, many pictures
@@ -172,7 +174,8 @@ molecule = Chem.AddHs(Chem.MolFromSmiles(hexyl))  # shapes need their hydrogens
 settings = AllChem.ETKDGv3()
 settings.randomSeed = 7
 AllChem.EmbedMultipleConfs(molecule, 6, settings)  # step 1: six shapes
-downhill = AllChem.MMFFOptimizeMoleculeConfs(molecule, maxIters=1000)  # step 2: (0 when converged, energy) of each
+# Step 2: (0 when converged, energy) of each.
+downhill = AllChem.MMFFOptimizeMoleculeConfs(molecule, maxIters=1000)
 
 energy = np.array([energy for _, energy in downhill])
 print(f"{hexyl}: {molecule.GetNumAtoms()} atoms, {molecule.GetNumConformers()} conformers")
@@ -189,7 +192,9 @@ for conformer in list(molecule.GetConformers())[:3]:
 # %%
 ensembles = {protocol: conformers(hexyl, 24, protocol) for protocol in PROTOCOLS}
 
-_, axes = plt.subplots(2, 3, figsize=(9, 6), subplot_kw={"projection": "3d"}, layout="constrained")
+_, axes = plt.subplots(
+    2, 3, figsize=(9, 6), subplot_kw={"projection": "3d"}, layout="constrained"
+)
 for ax, (protocol, ensemble) in zip(axes.flat, ensembles.items(), strict=True):
     plots.conformer_cloud(ensemble, n=12, core="CC(=O)OC", title=NAMES[protocol], ax=ax)
 
@@ -213,13 +218,25 @@ def mmff94(molecule):
     """MMFF94 energy in kcal/mol of each conformer as it stands."""
     properties = AllChem.MMFFGetMoleculeProperties(molecule)
     numbers = [conformer.GetId() for conformer in molecule.GetConformers()]
-    return np.array([AllChem.MMFFGetMoleculeForceField(molecule, properties, confId=n).CalcEnergy() for n in numbers])
+    return np.array(
+        [
+            AllChem.MMFFGetMoleculeForceField(molecule, properties, confId=n).CalcEnergy()
+            for n in numbers
+        ]
+    )
 
 
-energies = pd.DataFrame({NAMES[protocol]: mmff94(ensemble.mol) for protocol, ensemble in ensembles.items()})
+energies = pd.DataFrame(
+    {NAMES[protocol]: mmff94(ensemble.mol) for protocol, ensemble in ensembles.items()}
+)
 energies -= energies.min().min()
 show_prediction(my_prediction, energies["DG"].median(), units="kcal/mol")
-print(energies.quantile([0, 0.5, 1]).T.set_axis(["lowest", "median", "highest"], axis=1).round(1).to_string())
+print(
+    energies.quantile([0, 0.5, 1])
+    .T.set_axis(["lowest", "median", "highest"], axis=1)
+    .round(1)
+    .to_string()
+)
 
 # %%
 ax = plots.score_distribution(
@@ -235,22 +252,27 @@ ax = plots.score_distribution(
 # a narrow band higher up, and the two raw embeddings spread far to the right.
 #
 # How likely is a shape that lies higher by $\Delta E$? At equilibrium it is populated $e^{-\Delta E / RT}$ times as
-# much as the lowest:
+# much as the lowest. (The rule compares shapes that lie each at the bottom of a valley. A raw embedding lies at the
+# bottom of none: for it, read the number as a measure of how far off it is.)
 
 # %% tags=["nbval-check-output"]
 RT = 0.0019872 * 298.15  # gas constant in kcal/(mol K) times room temperature
 for name, value in energies.median().items():
-    print(f"{name:15s} median {value:5.1f} kcal/mol: populated 10^{np.log10(np.exp(-value / RT)):.0f} times as much")
+    print(
+        f"{name:15s} median {value:5.1f} kcal/mol: populated "
+        f"10^{np.log10(np.exp(-value / RT)):.0f} times as much"
+    )
 
 # %% [markdown]
 # Two lessons. The raw shapes are *sketches*: nearly all their energy sits in bonds and angles that are slightly off,
-# and no molecule in the world looks like that. And the UFF shapes, each at the bottom of a UFF valley, all stand
-# halfway up a hill for MMFF94: two respectable force fields disagree about the same bonds by more than the shapes of
-# either differ among themselves. **Which protocol made a shape shows in the shape.** Keep that in mind for section 6.
+# which is no movement of the molecule but an error of the drawing, and a force field takes it away. And the UFF
+# shapes, each at the bottom of a UFF valley, all stand halfway up a hill for MMFF94: two respectable force fields
+# disagree about the same bonds by more than the shapes of either differ among themselves. **Which protocol made a
+# shape shows in the shape.** Keep that in mind for section 6.
 #
 # ### How many different shapes are there?
 # > **Predict first.** The H-capped repeat unit of poly(vinyl chloride) is chloroethane. We ask ETKDG + MMFF94 for 48
-# > conformers and count those with different energies (to 0.01 kcal/mol). How many?
+# > conformers and count those with different energies (to 0.01 kcal/mol; mirror images count once). How many?
 
 # %% tags=["predict"]
 my_prediction = ...  # different shapes out of 48
@@ -292,7 +314,8 @@ check("2.2", boltzmann)
 # %% tags=["solution"]
 # Solution 2.2 (unfold me when you have tried)
 def boltzmann_solution(energies, temperature=298.15):
-    above = np.asarray(energies, dtype=float) - np.min(energies)  # or exp() underflows for large energies
+    # Measured from the lowest, or exp() underflows for large energies.
+    above = np.asarray(energies, dtype=float) - np.min(energies)
     factors = np.exp(-above / (0.0019872 * temperature))
     return factors / factors.sum()
 
@@ -300,7 +323,8 @@ def boltzmann_solution(energies, temperature=298.15):
 check("2.2", boltzmann_solution)
 shares = boltzmann_solution(energies["ETKDG + MMFF94"])
 print(
-    f"the most populated of 24 MMFF94 shapes holds {shares.max():.0%}; as good as {1 / (shares**2).sum():.1f} equal ones"
+    f"the most populated of 24 MMFF94 shapes holds {shares.max():.0%}; "
+    f"as good as {1 / (shares**2).sum():.1f} equal ones"
 )
 
 # %% [markdown]
@@ -315,11 +339,13 @@ print(
 try:
     conformers("*CC(*)c1ccccc1", 5)
 except MoleculeError as error:
-    print(error)
+    print(fill(str(error), 90))
 
 with rdBase.BlockLogs():  # RDKit's complaints go to a log that few people read
     open_unit = Chem.AddHs(Chem.MolFromSmiles("*CC(*)c1ccccc1"))
-    print("\nembedding returns", AllChem.EmbedMolecule(open_unit, randomSeed=1), "(0: went well)")
+    print(
+        "\nembedding returns", AllChem.EmbedMolecule(open_unit, randomSeed=1), "(0: went well)"
+    )
     print("MMFF94 has parameters for all atoms:", AllChem.MMFFHasAllMoleculeParams(open_unit))
     print("MMFF94 returns", AllChem.MMFFOptimizeMolecule(open_unit), "(-1: cannot start)")
     print("UFF has parameters for all atoms:", AllChem.UFFHasAllMoleculeParams(open_unit))
@@ -329,7 +355,10 @@ with rdBase.BlockLogs():  # RDKit's complaints go to a log that few people read
         shape.SetAtomPosition(0, star + pull * (star - carbon) / np.linalg.norm(star - carbon))
         answer = AllChem.UFFOptimizeMolecule(shape.GetOwningMol(), maxIters=2000)
         length = np.linalg.norm(shape.GetPositions()[0] - shape.GetPositions()[1])
-        print(f"star pulled by {pull} angstrom: UFF returns {answer} (0: converged), bond length {length:.2f} angstrom")
+        print(
+            f"star pulled by {pull} angstrom: UFF returns {answer} (0: converged), "
+            f"bond length {length:.2f} angstrom"
+        )
 
 # %% [markdown]
 # UFF is the dangerous one. It lacks the parameters, leaves out the spring of each bond to a star, minimises the rest
@@ -351,11 +380,12 @@ some, failures = augment(asked_for.values(), n_conformers=12, return_failures=Tr
 
 failures.insert(0, "molecule", [list(asked_for)[row] for row in failures["row"]])
 for _, line in failures.iterrows():
-    reason = line["reason"].replace(" (", ":\n    ").rstrip(")")
-    print(f"{line['molecule']}, {line['protocol']}: {line['got']} of {line['asked']}. {reason}\n")
+    reason = line["reason"].replace(" (", ":\n        ").rstrip(")")
+    print(f"{line['molecule']}, {line['protocol']}: {line['got']} of {line['asked']}.")
+    print(f"    {reason}\n")
 
 # %% [markdown]
-# Every attempt of ETKDG ends in the same check, `etk_minimization`: its torsion rules insist on flat rings, the
+# Nearly every attempt of ETKDG ends in the same check, `etk_minimization`: its torsion rules insist on flat rings, the
 # bridges insist on bent ones, and no shape satisfies both. Plain distance geometry has no opinion about rings and
 # embeds the molecule at once, and MMFF94 then finds a sensible shape. The knowledge in ETKDG, which helps with every
 # ordinary molecule, fails on the odd one.
@@ -365,7 +395,11 @@ for _, line in failures.iterrows():
 
 # %% tags=["nbval-check-output"]
 weights = pd.Series(molecule_weights(some), index=some.index)
-per_molecule = weights.groupby(level="row").agg(["size", "sum"]).set_axis(["rows", "sum of weights"], axis=1)
+per_molecule = (
+    weights.groupby(level="row")
+    .agg(["size", "sum"])
+    .set_axis(["rows", "sum of weights"], axis=1)
+)
 print(per_molecule.set_axis(list(asked_for)).round(2).to_string())
 
 # %% [markdown]
@@ -383,12 +417,14 @@ print(
     )
     .to_string()
 )
-share = lost["conformers_lost"].sum() / (96 * lost.drop_duplicates("set")["molecules_in_set"].sum())
+share = lost["conformers_lost"].sum() / (
+    96 * lost.drop_duplicates("set")["molecules_in_set"].sum()
+)
 print(f"\nlost: {share:.2%} of all rows (molecules_with_losses: in the worst protocol)")
 
 # %% [markdown]
-# Failures are rare, they are not random, and they depend on the protocol. A data set that silently drops them drops
-# strained rings and crowded molecules first.
+# Failures are rare, they fall on the same few molecules, and they depend on the protocol. A data set that silently
+# drops them drops its odd molecules first.
 
 # %% [markdown]
 # ## 4 Which molecule stands for a polymer?
@@ -398,10 +434,16 @@ print(f"\nlost: {share:.2%} of all rows (molecules_with_losses: in the worst pro
 
 # %%
 styrene = "*CC(*)c1ccccc1"
-forms = {"monomer": "C=Cc1ccccc1", "H-capped unit": h_capped(styrene), "CH3-capped trimer": oligomer(styrene, 3, "C")}
+forms = {
+    "monomer": "C=Cc1ccccc1",
+    "H-capped unit": h_capped(styrene),
+    "CH3-capped trimer": oligomer(styrene, 3, "C"),
+}
 
 drawn = {"repeat unit": styrene, **forms}
-ax = plots.molecules(list(drawn.values()), [f"{name}\n{formula(smiles)}" for name, smiles in drawn.items()])
+ax = plots.molecules(
+    list(drawn.values()), [f"{name}\n{formula(smiles)}" for name, smiles in drawn.items()]
+)
 
 # %% [markdown]
 # **Figure:** Four structural formulas for poly(styrene) with their molecular formulas: the repeat unit with wavy
@@ -418,7 +460,9 @@ ax = plots.molecules(list(drawn.values()), [f"{name}\n{formula(smiles)}" for nam
 
 # %% tags=["nbval-check-output"]
 two = mordred2d(forms.values()).set_axis(list(forms))
-three = augment(forms.values(), n_conformers=12).groupby(level="row").median().set_axis(list(forms))
+three = (
+    augment(forms.values(), n_conformers=12).groupby(level="row").median().set_axis(list(forms))
+)
 
 chosen_2d = {
     "nHeavyAtom": "heavy atoms",
@@ -432,12 +476,22 @@ chosen_3d = {
     "GRAVH": "gravitation index",
 }
 table = pd.concat(
-    [two[list(chosen_2d)].rename(columns=chosen_2d), three[list(chosen_3d)].rename(columns=chosen_3d)], axis=1
+    [
+        two[list(chosen_2d)].rename(columns=chosen_2d),
+        three[list(chosen_3d)].rename(columns=chosen_3d),
+    ],
+    axis=1,
 )
 print(table.T.map("{:.3g}".format).to_string())
 
-same = np.isclose(two.loc["monomer"], two.loc["H-capped unit"], equal_nan=True) & two.loc["monomer"].notna()
-print(f"\nof {two.shape[1]} 2D descriptors, {same.sum()} are the same for monomer and H-capped unit")
+same = (
+    np.isclose(two.loc["monomer"], two.loc["H-capped unit"], equal_nan=True)
+    & two.loc["monomer"].notna()
+)
+print(
+    f"\nof {two.shape[1]} 2D descriptors, {same.sum()} are the same for monomer and H-capped "
+    "unit"
+)
 
 # %% [markdown]
 # The monomer has not a single $sp^3$ carbon, the polymer's backbone consists of them. Whoever feeds monomers to a
@@ -449,7 +503,7 @@ print(f"\nof {two.shape[1]} 2D descriptors, {same.sum()} are the same for monome
 # > is capped with hydrogens? And what do you think is the largest difference between their $T_g$?
 
 # %% tags=["predict"]
-my_prediction = ...  # kelvin between the largest and the smallest Tg of polymers that turn into ethanol
+my_prediction = ...  # kelvin, largest less smallest Tg of the polymers that turn into ethanol
 
 # %% tags=["nbval-check-output"]
 data = load("homopolymer_tg", duplicates=True)  # every row: one for each source and tacticity
@@ -462,7 +516,8 @@ sharing = polymers[polymers.duplicated("capped", keep=False)].sort_values(["capp
 ethanol = sharing[sharing["capped"] == "CCO"]
 show_prediction(my_prediction, np.ptp(ethanol["tg_k"]), units="K")
 print(
-    f"\n{len(polymers)} repeat units, {polymers['capped'].nunique()} different H-capped molecules; those that are shared:"
+    f"\n{len(polymers)} repeat units, {polymers['capped'].nunique()} different H-capped "
+    "molecules; those that are shared:"
 )
 print(sharing[["capped", "name", "tg_k"]].to_string(index=False))
 
@@ -495,9 +550,10 @@ def full(name):
         return None
 
 
-def in_words(interval):
-    """What the interval of a difference in error says: below zero the first is better."""
-    return "better" if interval.high < 0 else "worse" if interval.low > 0 else "cannot tell"
+def with_interval(change, units="%"):
+    """A difference in error with its interval, in words too: below zero the first is better."""
+    words = "better" if change.high < 0 else "worse" if change.low > 0 else "cannot tell"
+    return f"{change.estimate:+5.1f} {units} [{change.low:+.1f}, {change.high:+.1f}]: {words}"
 
 
 FORM_NAMES = {"monomer": "monomer", "h_capped": "H-capped unit", "trimer": "CH3-capped trimer"}
@@ -506,11 +562,13 @@ if by_form is not None:
     for model, part in by_form.groupby("arm", sort=False):
         mae = part.pivot(index="split", columns="form", values="mae")
         n_train, n_test = part["n_train"].mean(), part["n_test"].mean()
-        print(f"{model}, {len(mae)} splits, mean absolute error of the monomer form {mae['monomer'].mean():.1f} K")
+        print(
+            f"{model}, {len(mae)} splits, mean absolute error of the monomer form "
+            f"{mae['monomer'].mean():.1f} K"
+        )
         for form in ("h_capped", "trimer"):
             change = nadeau_bengio(mae[form] - mae["monomer"], n_train, n_test)
-            print(f"   {FORM_NAMES[form]:18s} {change.estimate:+5.1f} K [{change.low:+.1f}, {change.high:+.1f}] against "
-                  f"the monomer: {in_words(change)}")  # fmt: skip
+            print(f"   against it, {FORM_NAMES[form]:18s} {with_interval(change, 'K')}")
 
 # %% [markdown]
 # The interval is for the difference on the *same* splits; "cannot tell" means that it holds zero. A better score is
@@ -548,13 +606,25 @@ order = several.groupby("name")["tg_k"].agg(np.ptp).sort_values().index
 _, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
 for number, name in enumerate(order):
     values = several.loc[several["name"] == name, "tg_k"]
-    ax.plot([values.min(), values.max()], [number, number], color="#BBBBBB", linewidth=3, zorder=1)
+    ax.plot(
+        [values.min(), values.max()], [number, number], color="#BBBBBB", linewidth=3, zorder=1
+    )
 where = several["name"].map({name: number for number, name in enumerate(order)})
-stated = several["tacticity"].where(several["tacticity"].isin(list(kinds.values())), "another grade")
+stated = several["tacticity"].where(
+    several["tacticity"].isin(list(kinds.values())), "another grade"
+)
 for number, kind in enumerate(["", "isotactic", "syndiotactic", "another grade"]):
     points, mark = stated == kind, plots.MARKERS[number]
     colour, label = plots.COLOURS[number], kind or "not stated"
-    ax.scatter(several["tg_k"][points], where[points], color=colour, marker=mark, s=36, label=label, zorder=2)
+    ax.scatter(
+        several["tg_k"][points],
+        where[points],
+        color=colour,
+        marker=mark,
+        s=36,
+        label=label,
+        zorder=2,
+    )
 ax.set_yticks(range(len(order)), order, fontsize=9)
 ax.set_xlabel("glass transition temperature (K)")
 ax.set_title("One polymer, one molecule, several values", fontsize=11)
@@ -572,15 +642,24 @@ ax.grid(axis="x", alpha=0.3)
 # T_g(\infty) - K/M$. A third is the **heating rate** of the measurement: a faster scan reads a few kelvin more.
 
 # %% tags=["nbval-check-output"]
-TG_INFINITY, K = 373.0, 1.0e5  # poly(styrene), kelvin and K g/mol: Fox and Flory, J. Appl. Phys. 1950, 21:581
+# Poly(styrene), kelvin and K g/mol: Fox and Flory, J. Appl. Phys. 1950, 21:581.
+TG_INFINITY, K = 373.0, 1.0e5
 for mass in (10_000, 30_000, 100_000, 1_000_000):
     print(f"poly(styrene) of {mass:>9,} g/mol: Tg about {TG_INFINITY - K / mass:.0f} K")
 
 repeats = table.groupby("repeat_unit")["tg_k"]
 spread = np.sqrt(((repeats.size() - 1) * repeats.var()).sum() / (repeats.size() - 1).sum())
-pairs = [abs(a - b) for _, values in repeats for i, a in enumerate(values) for b in list(values)[:i]]
-print(f"\nstandard deviation between rows of one polymer: {spread:.0f} K ({(repeats.size() > 1).sum()} polymers)")
-print(f"pairs of rows that agree exactly: {np.mean(np.array(pairs) == 0):.0%}, some of them surely one source copied")
+pairs = [
+    abs(a - b) for _, values in repeats for i, a in enumerate(values) for b in list(values)[:i]
+]
+print(
+    "\nstandard deviation between rows of one polymer: "
+    f"{spread:.0f} K ({(repeats.size() > 1).sum()} polymers)"
+)
+print(
+    f"pairs of rows that agree exactly: {np.mean(np.array(pairs) == 0):.0%}, "
+    "some of them surely one source copied"
+)
 
 # %% [markdown]
 # Because sources copy each other, this standard deviation is a **lower bound** of the noise in the labels. The model
@@ -605,7 +684,8 @@ for smiles, tg in zip(five["capped"], five["tg_k"], strict=True):
 by_hand, y_rows = pd.concat(parts), np.array(labels)
 
 print(
-    f"{len(five)} polymers -> {by_hand.shape[0]} rows, {by_hand.shape[1]} columns, {len(np.unique(y_rows))} different labels"
+    f"{len(five)} polymers -> {by_hand.shape[0]} rows, {by_hand.shape[1]} columns, "
+    f"{len(np.unique(y_rows))} different labels"
 )
 
 # %% [markdown]
@@ -634,7 +714,10 @@ columns = rows.columns.to_series()
 for family, pattern in families.items():
     print(f"{columns.str.match(pattern).sum():4d}  {family}")
 print(f"{rows.shape[1]:4d}  Mordred's 3D set")
-print(f"{augment(five['capped'][:1], n_conformers=6, descriptors='rdkit').shape[1]:4d}  RDKit's 3D set")
+print(
+    f"{augment(five['capped'][:1], n_conformers=6, descriptors='rdkit').shape[1]:4d}  RDKit's "
+    "3D set"
+)
 
 # %% [markdown]
 # ### The other way: statistics as columns
@@ -645,8 +728,8 @@ print(f"{augment(five['capped'][:1], n_conformers=6, descriptors='rdkit').shape[
 statistics = summarize(rows)
 print(f"rows:       {rows.shape[0]} x {rows.shape[1]}")
 print(f"statistics: {statistics.shape[0]} x {statistics.shape[1]}")
-print(f"213 descriptors x 5 statistics x 6 protocols = {213 * 5 * 6}, as on the lecture's slide:",
-      statistics.shape[1] == 6390)  # fmt: skip
+print(f"213 descriptors x 5 statistics x 6 protocols = {213 * 5 * 6}")
+print("as many as on the lecture's slide:", statistics.shape[1] == 6390)
 
 # %% [markdown]
 # Same shapes, same information, turned by a right angle. One way gives a wide table: few rows, thousands of columns.
@@ -687,9 +770,25 @@ for name, words in described.items():
 
 # %%
 _, ax = plt.subplots(figsize=(6.8, 3.2), layout="constrained")
-ax.hist(share_between, bins=np.linspace(0, 1, 26), color=plots.COLOURS[0], edgecolor="white", linewidth=0.4)
-ax.axvline(0.5, color=plots.COLOURS[1], linestyle="--", linewidth=1.5, label="as much within as between")
-ax.set(xlim=(0, 1), xlabel="share of the variance that lies between molecules", ylabel="number of descriptors")
+ax.hist(
+    share_between,
+    bins=np.linspace(0, 1, 26),
+    color=plots.COLOURS[0],
+    edgecolor="white",
+    linewidth=0.4,
+)
+ax.axvline(
+    0.5,
+    color=plots.COLOURS[1],
+    linestyle="--",
+    linewidth=1.5,
+    label="as much within as between",
+)
+ax.set(
+    xlim=(0, 1),
+    xlabel="share of the variance that lies between molecules",
+    ylabel="number of descriptors",
+)
 ax.set_title("Mordred's 3D descriptors, 40 polymers, 12 conformers each", fontsize=11)
 ax.legend(frameon=False)
 ax.grid(axis="y", alpha=0.3)
@@ -712,7 +811,8 @@ ax.grid(axis="y", alpha=0.3)
 # molecule over all six protocols, and the array of labels that belongs to the rows.
 
 # %%
-my_smiles = ["CC(=O)Oc1ccccc1C(=O)O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"]  # put yours here: aspirin and caffeine
+# Put yours here: aspirin and caffeine.
+my_smiles = ["CC(=O)Oc1ccccc1C(=O)O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"]
 my_values = np.array([408.0, 508.0])  # and their values: melting points in kelvin
 
 # %% tags=["exercise"]
@@ -749,9 +849,14 @@ protocol = rows.index.get_level_values("protocol").to_numpy()
 row_molecule = rows.index.get_level_values("row").to_numpy()
 leftover = (rows - rows.groupby(level="row").transform("mean")).dropna(axis=1)
 
-classifier = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
-folds = GroupKFold(5, shuffle=True, random_state=0)  # whole molecules: the guessed rows are of molecules never seen
-guess = cross_val_predict(classifier, leftover.to_numpy(), protocol, groups=row_molecule, cv=folds)
+classifier = make_pipeline(
+    StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+)
+# Whole molecules: the guessed rows are of molecules never seen.
+folds = GroupKFold(5, shuffle=True, random_state=0)
+guess = cross_val_predict(
+    classifier, leftover.to_numpy(), protocol, groups=row_molecule, cv=folds
+)
 
 show_prediction(my_prediction, 100 * np.mean(guess == protocol), units="%")
 
@@ -761,11 +866,14 @@ def force_field(names):
 
 
 right_field = force_field(guess) == force_field(protocol)
-print(f"force field (none, UFF, MMFF94) guessed right: {np.mean(right_field):.0%}; by chance 33%")
+print(
+    f"force field (none, UFF, MMFF94) guessed right: {np.mean(right_field):.0%}; by chance 33%"
+)
 for field, name in {"": "no force field", "uff": "UFF", "mmff94": "MMFF94"}.items():
     among = right_field & (force_field(protocol) == field)
     print(
-        f"   among those with {name:14s}: embedding (ETKDG, DG) right {np.mean((guess == protocol)[among]):.0%}; chance 50%"
+        f"   among those with {name:14s}: embedding (ETKDG, DG) right "
+        f"{np.mean((guess == protocol)[among]):.0%}; chance 50%"
     )
 
 # %%
@@ -799,14 +907,19 @@ for name in PROTOCOLS:
     mean = sizes[name].mean()
     error = sizes[name].std(ddof=1) / np.sqrt(len(sizes[name]))
     weighted = sizes[name] @ populations
-    summary[NAMES[name]] = {"mean": mean, "weighted": weighted, "shift / standard error": (weighted - mean) / error}
+    summary[NAMES[name]] = {
+        "mean": mean,
+        "weighted": weighted,
+        "shift / standard error": (weighted - mean) / error,
+    }
     summary[NAMES[name]]["largest weight"] = populations.max()
 print(pd.DataFrame(summary).T.round(2).to_string())
 
 # %% [markdown]
 # Look at the last column. In a raw ensemble most of the weight, or all of it, falls on the one sketch that came out
 # least strained, so its weighted mean is the size of one shape, chosen by accident. After a force field the weights
-# are spread and move little. And no column is a property of the melt, where the neighbours push.
+# are spread, and the weighted mean lies within a standard error or two of the plain one. And no column is a property
+# of the melt, where the neighbours push.
 #
 # Move the sliders: how many conformers does it take until the blue line stands still, and how does the picture change
 # with the protocol?
@@ -853,7 +966,7 @@ rng = np.random.default_rng(0)
 
 
 def off_by(statistic, k, draws=40):
-    """Mean distance of a statistic of k conformers from that of all 192, in standard deviations."""
+    """Mean distance of a statistic of k conformers from that of all, in standard deviations."""
     drawn = [statistic(many[rng.choice(len(many), k, replace=False)]) for _ in range(draws)]
     return np.abs(np.array(drawn) - statistic(many)).mean()
 
@@ -864,10 +977,18 @@ STATISTICS = {
     "minimum and maximum": lambda x: np.array([x.min(axis=0), x.max(axis=0)]),
 }
 settling = pd.DataFrame(
-    [(k, name, off_by(statistic, k)) for k in (2, 4, 8, 16, 32, 64) for name, statistic in STATISTICS.items()],
+    [
+        (k, name, off_by(statistic, k))
+        for k in (2, 4, 8, 16, 32, 64)
+        for name, statistic in STATISTICS.items()
+    ],
     columns=["conformers", "statistic", "off_by"],
 )
-print(settling.pivot(index="conformers", columns="statistic", values="off_by").round(2).to_string())
+print(
+    settling.pivot(index="conformers", columns="statistic", values="off_by")
+    .round(2)
+    .to_string()
+)
 
 # %%
 ax = plots.learning_curve(
@@ -900,15 +1021,22 @@ if curve is not None and most is not None:
     mae = every.pivot_table(index=["set", "split"], columns="rows", values="mae").dropna()
     change = 100 * mae.sub(mae[96], axis=0).div(mae[96], axis=0)
     by_set = change.groupby("set", sort=False).mean()
-    print("mean absolute error against that with 96 rows a molecule, per cent\n" + by_set.round(1).to_string())
+    print(
+        "mean absolute error against that with 96 rows a molecule, per cent\n"
+        + by_set.round(1).to_string()
+    )
     print("\nmean over the data sets, with its interval:")
     intervals = {n: t_interval(by_set[n]) for n in by_set.columns if n < 96}
     for n, interval in intervals.items():
-        molecules = int(np.ceil(20 / n))  # of which LightGBM's smallest leaf, 20 rows, must consist at least
-        print(f"{n:3d} rows: {interval.estimate:+5.1f} [{interval.low:+.1f}, {interval.high:+.1f}] {in_words(interval):12s}"
-              f"a leaf of 20 rows holds at least {molecules}")  # fmt: skip
+        # So many molecules LightGBM's smallest leaf, of 20 rows, must hold.
+        molecules = int(np.ceil(20 / n))
+        difference = with_interval(interval)
+        print(f"{n:3d} rows: {difference:34s} molecules in a leaf: {molecules} or more")
     within_margin = {n: max(abs(i.low), abs(i.high)) < 5 for n, i in intervals.items()}
-    flat_from = min((n for n in within_margin if all(within_margin[m] for m in within_margin if m >= n)), default=96)
+    flat_from = min(
+        (n for n in within_margin if all(within_margin[m] for m in within_margin if m >= n)),
+        default=96,
+    )
     print(f"\nwithin 5% of 96 rows, on average over data sets, from {flat_from} rows on")
 
 # %% [markdown]
@@ -916,8 +1044,8 @@ if curve is not None and most is not None:
 # more shapes change the score by less than that. "Better" and "worse" compare *fewer* rows with 96: read them before
 # you order a hundred conformers of everything.
 #
-# The last column offers an explanation to test. LightGBM as it comes wants 20 rows in each leaf, and rows of one
-# molecule travel together. With many rows a molecule, a single molecule fills a leaf, and the setting that was to
+# The last column offers an explanation to test: how many molecules a leaf of LightGBM must hold. As it comes, a leaf
+# wants 20 rows, and rows of one molecule travel together. With many rows a molecule, a single molecule fills a leaf, and the setting that was to
 # keep the trees modest keeps nothing. So the number of rows is not only "how much augmentation": it is a hidden
 # setting of the model.
 #
@@ -941,24 +1069,35 @@ print("\n".join(spellings))
 my_prediction = ...  # descriptors out of 1613
 
 # %% tags=["nbval-check-output"]
-from mordred import Calculator, descriptors  # directly: the course's mordred2d would look the molecule up in its cache
+from mordred import Calculator, descriptors  # mordred2d would look the molecule up in its cache
 
 calculator = Calculator(descriptors, ignore_3D=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     values = np.array([
-        [float(v) if isinstance(v, (int, float, np.number)) else np.nan for v in calculator(Chem.MolFromSmiles(s))]
-        for s in spellings
+        [float(v) if isinstance(v, (int, float, np.number)) else np.nan
+         for v in calculator(Chem.MolFromSmiles(smiles))]
+        for smiles in spellings
     ])  # fmt: skip
 defined = ~np.isnan(values).any(axis=0)
 changed = ~np.isclose(values, values[0], rtol=1e-9, atol=1e-12, equal_nan=True).all(axis=0)
 
-counts = CountVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False).fit_transform(spellings).toarray()
+counts = (
+    CountVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False)
+    .fit_transform(spellings)
+    .toarray()
+)
 ngrams_changed = (counts != counts[0]).any(axis=0)
 
 show_prediction(my_prediction, changed.sum(), units="descriptors")
-print(f"Mordred: {changed.sum()} of {len(changed)} change ({defined.sum()} are defined for this molecule)")
-print(f"pieces of up to three characters of the text: {ngrams_changed.sum()} of {len(ngrams_changed)} change")
+print(
+    f"Mordred: {changed.sum()} of {len(changed)} change ({defined.sum()} are defined for this "
+    "molecule)"
+)
+print(
+    "pieces of up to three characters of the text: "
+    f"{ngrams_changed.sum()} of {len(ngrams_changed)} change"
+)
 
 # %% [markdown]
 # A descriptor is computed from the graph, and the graph is the same. For a descriptor model, enumerating SMILES
@@ -973,19 +1112,24 @@ print(f"pieces of up to three characters of the text: {ngrams_changed.sum()} of 
 # %% tags=["nbval-check-output"]
 PAIRS = {
     "conformer rows against their mean, one row": ("conformers", "LightGBM 2D + mean 3D"),
-    "statistics as columns against the mean": ("LightGBM 2D + statistics of 3D", "LightGBM 2D + mean 3D"),
+    "statistics as columns against the mean": (
+        "LightGBM 2D + statistics of 3D",
+        "LightGBM 2D + mean 3D",
+    ),
     "conformer rows against statistics": ("conformers", "LightGBM 2D + statistics of 3D"),
     "96 spellings against one, on n-grams": ("SMILES enumeration", "SMILES n-grams, one row"),
 }
 ways = {}
 if most is not None:
     mae = most.pivot_table(index=["set", "split"], columns="arm", values="mae")
-    print(f"{mae.index.get_level_values('set').nunique()} data sets, {len(mae)} splits; negative: the first is better")
+    print(
+        f"{mae.index.get_level_values('set').nunique()} data sets, {len(mae)} splits; "
+        "negative: the first is better"
+    )
     for line, (first, second) in PAIRS.items():
         relative = (100 * (mae[first] - mae[second]) / mae[second]).groupby(level="set").mean()
         ways[line] = t_interval(relative)
-        print(f"{line:44s}{ways[line].estimate:+6.1f} [{ways[line].low:+.1f}, {ways[line].high:+.1f}]: "
-              f"{in_words(ways[line])}")  # fmt: skip
+        print(f"{line:44s}{with_interval(ways[line])}")
 
 # %% [markdown]
 # Do not read too much into a "better" yet. LightGBM has settings that **count rows** (lesson 01: at least 20 in each
@@ -1013,7 +1157,10 @@ if most is not None:
 # %% tags=["nbval-check-output"]
 inspections, hours_between = 30, 4
 sensor_rows = inspections * hours_between * 60
-print(f"{sensor_rows} rows from the sensors, {inspections} labels: {sensor_rows // inspections} rows share each label")
+print(
+    f"{sensor_rows} rows from the sensors, {inspections} labels: "
+    f"{sensor_rows // inspections} rows share each label"
+)
 
 # %% [markdown]
 # ## Spot the leak
@@ -1025,7 +1172,9 @@ print(f"{sensor_rows} rows from the sensors, {inspections} labels: {sensor_rows 
 # %% tags=["nbval-check-output", "leak-lab"]
 chosen = polymers.sample(150, random_state=1)
 spelled = (
-    enumerate_smiles(chosen["capped"], 8, random_state=1).reset_index().drop_duplicates("smiles", ignore_index=True)
+    enumerate_smiles(chosen["capped"], 8, random_state=1)
+    .reset_index()
+    .drop_duplicates("smiles", ignore_index=True)
 )
 tg = chosen["tg_k"].to_numpy()[spelled["row"]]
 
@@ -1038,7 +1187,10 @@ her_split = KFold(5, shuffle=True, random_state=0)
 train, test = next(her_split.split(spelled))
 
 in_common = set(spelled["smiles"][train]) & set(spelled["smiles"][test])
-print(f"{len(spelled)} strings; strings in training and test: {len(in_common)}. No leak, she says.")
+print(
+    f"{len(spelled)} strings; strings in training and test: {len(in_common)}. No leak, "
+    "she says."
+)
 
 her_error = np.abs(cross_val_predict(model, spelled["smiles"], tg, cv=her_split) - tg).mean()
 print(f"mean absolute error: {her_error:.1f} K")
@@ -1050,13 +1202,16 @@ print(f"mean absolute error: {her_error:.1f} K")
 my_prediction = ...  # kelvin
 
 # %% tags=["nbval-check-output", "leak-lab"]
-names = np.array([identity(smiles) for smiles in spelled["smiles"]])  # the molecule, however it is spelled
+# The molecule, however it is spelled.
+names = np.array([identity(smiles) for smiles in spelled["smiles"]])
 try:
     assert_no_leak(names[train], names[test])
 except LeakError as error:
-    print(error)
+    print(fill(str(error), 90))
 
-honest = cross_val_predict(model, spelled["smiles"], tg, groups=names, cv=GroupKFold(5, shuffle=True, random_state=0))
+honest = cross_val_predict(
+    model, spelled["smiles"], tg, groups=names, cv=GroupKFold(5, shuffle=True, random_state=0)
+)
 honest_error = np.abs(honest - tg).mean()
 show_prediction(my_prediction, honest_error, units="K")
 
@@ -1070,7 +1225,16 @@ show_prediction(my_prediction, honest_error, units="K")
 # entry a string, so that a group splitter keeps each molecule on one side.
 
 # %%
-found_strings = ["OCC", "C(C)O", "COC", "CCO", "O(C)C", "c1ccccc1C", "Cc1ccccc1", "C1C=CC=CC=1C"]
+found_strings = [
+    "OCC",
+    "C(C)O",
+    "COC",
+    "CCO",
+    "O(C)C",
+    "c1ccccc1C",
+    "Cc1ccccc1",
+    "C1C=CC=CC=1C",
+]
 
 # %% tags=["exercise", "leak-lab"]
 groups = ...
@@ -1096,15 +1260,22 @@ quiz("02")
 
 # %% tags=["nbval-check-output"]
 print(
-    f"'3D structures form a distribution': {different.min()} to {different.max()} different shapes out of 48, by polymer"
+    f"'3D structures form a distribution': {different.min()} to {different.max()} different "
+    "shapes out of 48, by polymer"
 )
 print(f"'213 x 5 x 6 columns': {statistics.shape[1]}")
 minimised = right_field & (force_field(protocol) != "")
-print(f"'six protocols': the force field shows in {np.mean(right_field):.0%} of the rows; behind a force field the embedding "
-      f"in {np.mean((guess == protocol)[minimised]):.0%} (chance 50%)")  # fmt: skip
-print(f"'non-unique SMILES': {changed.sum()} of 1613 descriptors change")
+print(
+    f"'six protocols': the force field shows in {np.mean(right_field):.0%} of the rows;\n"
+    f"    behind a force field the embedding in {np.mean((guess == protocol)[minimised]):.0%} "
+    "(chance 50%)"
+)
+print(f"'non-unique SMILES': {changed.sum()} of {len(changed)} descriptors change")
 print(f"a leak by spelling: {her_error:.0f} K promised, {honest_error:.0f} K found")
-print(f"'repeated 100 times': score within 5% of that with 96 rows from {flat_from or '?'} rows on (full run)\n")
+print(
+    f"'repeated 100 times': score within 5% of that with 96 rows from {flat_from or '?'} rows "
+    "on (full run)\n"
+)
 print(
     ledger()
     .loc[["A2", "A5"], ["lesson", "margin", "estimate", "low", "high", "verdict"]]

@@ -327,6 +327,14 @@ def html_image_without_text(nb):
     nb.cells[3].source += '\n\n<img src="parrot.png">'
 
 
+def long_code(nb):
+    tagged(nb, "nbval-check-output").source += "\n#" + 96 * "x"
+
+
+def long_output(nb):
+    tagged(nb, "nbval-check-output").outputs.append(stream(97 * "x" + "\n"))
+
+
 def huge(nb):
     nb.cells.append(new_markdown_cell("x" * hygiene.LARGEST_NOTEBOOK))
 
@@ -410,6 +418,8 @@ TRAPS = [
     (picture_without_text, "figures_described", "without alternative text"),
     (image_without_text, "figures_described", "image without alternative text"),
     (html_image_without_text, "figures_described", "image without alternative text"),
+    (long_code, "lines_fit_the_page", "code of 97 characters"),
+    (long_output, "lines_fit_the_page", "output of 97 characters"),
     (huge, "not_too_large", "bytes"),
     (no_kernelspec, "plain_metadata", "kernelspec"),
     (full_language_info, "plain_metadata", "name only"),
