@@ -11,7 +11,7 @@ NEEDED = (
     "numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "rdkit", "mordredcommunity", "lightgbm",
     "bayesian-optimization", "chemicals", "pooch", "ipywidgets",
 )  # fmt: skip
-LATER = ("torch", "gpytorch", "ngboost")
+LATER = ("torch", "gpytorch", "pyro-ppl", "ngboost", "mapie")
 REPAIR = "run `make setup` (or `pip install -r requirements.txt`, `pip install --no-deps -e .`) and restart the kernel"
 
 

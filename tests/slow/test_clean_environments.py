@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="needs bash"),
 ]
-LATER = {"torch", "gpytorch", "ngboost"}  # big, and not imported before lesson 04
 LAB = {"jupyterlab", "ruff"}
 
 
@@ -64,7 +63,7 @@ def pinned(names: set[str]) -> list[str]:
 def test_postbuild_in_a_clean_environment(tmp_path):
     """The image Binder builds, with pip in conda's place: packages first, then binder/postBuild in the checkout."""
     direct = imported_directly(read("requirements.txt"))
-    env = clean_environment(tmp_path, pinned(direct - LATER - LAB))
+    env = clean_environment(tmp_path, pinned(direct - LAB))
     checkout = clone(tmp_path / "checkout")
 
     done = run(["binder/postBuild"], checkout, env)
@@ -103,7 +102,7 @@ def test_unit_tests_pass_with_the_older_versions_of_conda_forge(tmp_path):
     """Where conda-forge lags behind the pins, the code must run with what it has."""
     older = pins(read("tests/slow/conda_forge.txt"))
     direct = imported_directly(read("requirements.txt"))
-    requirements = pinned(direct - LATER - LAB - set(older)) + [str(requirement) for requirement in older.values()]
+    requirements = pinned(direct - LAB - set(older)) + [str(requirement) for requirement in older.values()]
     env = clean_environment(tmp_path, requirements)
     checkout = clone(tmp_path / "checkout")
     installed = run(["python", "-m", "pip", "install", "--quiet", "--no-deps", "-e", "."], checkout, env)

@@ -25,8 +25,6 @@ import environment
 from environment_rules import ROOT, disagreements, imported_directly, pins, ranges, read
 
 REQUIREMENTS, PYPROJECT, ENVIRONMENT = read("requirements.txt"), read("pyproject.toml"), read("environment.yml")
-# Declared and tested together with the rest, imported from lesson 04 on.
-LATER = {"torch", "gpytorch", "ngboost", "pyro-ppl"}
 # Run as programs or plug-ins, not imported by name.
 PROGRAMS = {"jupyterlab", "ipykernel", "nbval", "pytest-xdist", "ruff"}
 
@@ -118,7 +116,7 @@ def test_everything_imported_is_declared_and_everything_declared_is_used():
     # packaging comes with pytest and is used by these tests alone
     undeclared = {name: files for name, files in found.items() if name not in declared | {"packaging"}}
     assert undeclared == {}
-    assert declared - set(found) - PROGRAMS - LATER == set()
+    assert declared - set(found) - PROGRAMS == set()
 
 
 def test_the_package_itself_imports_nothing_that_only_tests_need():
