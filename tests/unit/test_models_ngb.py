@@ -73,12 +73,13 @@ def test_rounds_and_factor_are_the_best_pair_on_rows_held_out(table):
     X, y = X[:60], y[:60]
     model = NGBoostRegressor(n_estimators=25, colsample=1.0).fit(X, y)
     Xs, ys = model.inputs_.transform(X), (y - model.y_mean_) / model.y_scale_
-    scores = {}
+    plain = NGBoostRegressor(n_estimators=25, colsample=1.0, n_folds=0)
+    folds = list(KFold(4, shuffle=True, random_state=0).split(Xs))
+    fits, scores = [plain._boost(Xs[train], ys[train]) for train, _ in folds], {}
     for rounds in range(1, 26):
-        plain = NGBoostRegressor(n_estimators=25, colsample=1.0, n_folds=0)
         z, log_std = np.empty(60), np.empty(60)
-        for train, test in KFold(4, shuffle=True, random_state=0).split(Xs):
-            found = plain._boost(Xs[train], ys[train]).pred_dist(Xs[test], max_iter=rounds)
+        for fit, (_, test) in zip(fits, folds, strict=True):
+            found = fit.pred_dist(Xs[test], max_iter=rounds)
             z[test], log_std[test] = (ys[test] - found.loc) / found.scale, np.log(found.scale)
         for factor in np.sqrt(np.mean(z**2)) * np.array([0.9, 1.0, 1.1]):
             scores[rounds, factor] = np.mean((z / factor) ** 2 / 2 + np.log(factor) + log_std)
