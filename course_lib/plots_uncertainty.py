@@ -23,6 +23,7 @@ __all__ = [
     "calibration_curve",
     "confidence_demo",
     "coverage_by_distance",
+    "error_by_distance",
     "function_with_band",
     "performance_against_calibration",
     "predicted_observed",
@@ -337,6 +338,54 @@ def coverage_by_distance(
     ax.set_xlabel(xlabel)
     ax.set_ylabel(f"coverage (stated: {level:.2f})")
     ax.grid(axis="y", alpha=0.3)
+    _title(ax, title, above=_legend(ax, 2))
+    return ax
+
+
+def error_by_distance(
+    distance: ArrayLike,
+    error: ArrayLike,
+    std: ArrayLike,
+    *,
+    limit: float | None = None,
+    n_bins: int = 5,
+    units: str = "",
+    xlabel: str = "distance to the nearest training molecule",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Errors against the distance to the training set, beside what the model promised.
+
+    Parameters
+    ----------
+    distance, error, std : array-like of shape (n,)
+        Of each test molecule: distance, absolute error, and predicted standard deviation.
+    limit : float, optional
+        Of the applicability domain: a dotted line.
+    n_bins : int
+        Groups of equal count by rising distance; lines join the root mean squares of their errors and of their ``std``.
+    units, xlabel, title : str
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    distance, error, std = _lists(distance=distance, error=error, std=std)
+    if not 1 <= n_bins <= len(distance):
+        raise ValueError(f"n_bins is {n_bins} for {len(distance)} molecules: give 1 to {len(distance)}")
+    ax = _axes(ax, 7.0, 4.4)
+    ax.scatter(distance, error, s=10, alpha=0.6, linewidths=0, color=COLOURS[5], label="absolute error of a molecule")
+    parts = np.array_split(np.argsort(distance, kind="stable"), n_bins)
+    centres = [np.median(distance[part]) for part in parts]
+    for number, (values, name) in enumerate([(error, "error, root mean square"), (std, "promised, root mean square")]):
+        line = [np.sqrt(np.mean(values[part] ** 2)) for part in parts]
+        ax.plot(centres, line, linestyle=DASHES[number], linewidth=1.6, label=name, **_style(number))
+    if limit is not None:
+        ax.axvline(limit, color="black", linestyle=":", linewidth=1.4, label="limit of the domain")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(_with_units("absolute error", units))
     _title(ax, title, above=_legend(ax, 2))
     return ax
 
