@@ -47,6 +47,7 @@ from course_lib.teaching.demos import TRUE_ERROR, score_histogram, simulated_sco
 # - [01 Why small data fails](01_why_small_data_fails.ipynb): one small table, three models, and scores that jump
 # - [02 Conformer augmentation](02_conformer_augmentation.ipynb): many rows out of one molecule
 # - [03 Group k-fold and LightGBM](03_group_kfold_lightgbm.ipynb): a score that is too good, and what is left of it
+# - [04 Kinds of uncertainty](04_kinds_of_uncertainty.ipynb): what a model does not know, what nobody can, and when it is wrong and sure
 # - [05 Calibration](05_calibration.ipynb): a model says "give or take 8"; does it keep its word?
 #
 # If you have 90 minutes: this lesson, lesson 01, and the leak of lesson 03.
