@@ -21,6 +21,7 @@ _SUBMODULES = (
     "plots",
     "evaluate",
     "plots_uncertainty",
+    "acquire",
     "results",
     "teaching",
 )

@@ -18,6 +18,7 @@ from gpytorch.constraints import Positive
 from gpytorch.distributions import MultivariateNormal
 from gpytorch.kernels import Kernel, MaternKernel, RBFKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -298,6 +299,15 @@ class GPRegressor(_Kernelled, PredictiveRegressor):
                 variances.append(latent.variance)
         mean, epistemic = torch.cat(means).numpy(), torch.cat(variances).clamp_min(0).numpy()
         return Moments(mean, epistemic, np.full(len(mean), self.hyperparameters_["noise"]))
+
+    def covariance(self, X: ArrayLike) -> np.ndarray:
+        """Posterior covariance of the function at X, noise left out; shape (n, n), in the unit of y squared."""
+        X, Z = torch.tensor(self._read_new(X)), self.model_.train_inputs[0]
+        k = self.model_.covar_module
+        with torch.no_grad():
+            noisy = k(Z, Z).to_dense() + self.hyperparameters_["noise"] * torch.eye(len(Z), dtype=torch.double)
+            A = torch.linalg.solve_triangular(torch.linalg.cholesky(noisy), k(Z, X).to_dense(), upper=False)
+            return (k(X, X).to_dense() - A.T @ A).numpy() * self.y_scale_**2
 
 
 class GPClassifier(_Kernelled, PredictiveClassifier):

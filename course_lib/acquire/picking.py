@@ -1,0 +1,239 @@
+"""From a fitted model to the next molecules: what it believes about a pool, and one pick or a batch.
+
+The best molecules by one acquisition function are often near copies of each other, so that the second of a batch tells
+what the first has told. **Kriging believer** (Ginsbourger, Le Riche & Carraro 2010): after each pick suppose that the
+measurement will be the model's own mean, condition the model on that, and pick again. What lies near the first pick is
+then less uncertain. We take it rather than local penalisation (Gonzalez et al., AISTATS 2016), as it asks nothing of
+the space: no distance and no Lipschitz constant, which trees, graphs and fingerprints do not have. A model that knows
+its posterior covariance is conditioned in closed form (its mean does not move), any other is fitted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import clone, is_classifier
+
+from course_lib.acquire.functions import ACQUISITIONS, nearest_neighbour, random, thompson
+from course_lib.featurize import morgan
+from course_lib.models.predictive import Inputs
+
+__all__ = ["Beliefs", "beliefs", "function_samples", "pick"]
+
+BATCHES = ("believer", "top")
+WITHOUT_MODEL = ("random", "nearest_neighbour")
+WITHOUT_STD = (*WITHOUT_MODEL, "greedy")
+
+
+class Beliefs(NamedTuple):
+    """What a model says of n molecules, each of shape (n,).
+
+    ``std`` is the uncertainty about the function, for acquisition; ``total`` that of a new measurement. A model that
+    has no epistemic part (NGBoost) gives its total for both; one without a distribution, or a classifier, gives NaN.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    total: np.ndarray
+
+
+def beliefs(model: Any, X: ArrayLike) -> Beliefs:
+    """Ask a fitted model; for a classifier the mean is the probability of its second class."""
+    unknown = np.full(len(X), np.nan)
+    if is_classifier(model):
+        return Beliefs(model.predict_proba(X)[:, 1], unknown, unknown)
+    if hasattr(model, "predict_parts"):
+        parts = model.predict_parts(X)
+        total = parts["std"].to_numpy()
+        epistemic = parts["epistemic"].to_numpy()
+        return Beliefs(parts["mean"].to_numpy(), total if np.isnan(epistemic).any() else epistemic, total)
+    try:
+        mean, total = model.predict(X, return_std=True)
+    except TypeError:  # a baseline that predicts no distribution
+        return Beliefs(model.predict(X), unknown, unknown)
+    return Beliefs(mean, total, total)
+
+
+def function_samples(
+    model: Any, X: ArrayLike, n_samples: int, random_state: int | np.random.Generator = 0
+) -> tuple[np.ndarray, bool]:
+    """Draw functions from a fitted model's posterior, at X.
+
+    Parameters
+    ----------
+    model : fitted regressor
+    X : array-like of length n
+    n_samples : int
+    random_state : int or numpy Generator
+
+    Returns
+    -------
+    samples : ndarray of shape (n_samples, n)
+        In the unit of the target.
+    joint : bool
+        True for draws of whole functions: a ``BNNRegressor`` (``sample_functions``) and a ``GPRegressor``
+        (``covariance``). False where the model has neither: independent normal draws for each molecule.
+
+    Raises
+    ------
+    ValueError
+        When the model has no standard deviation to draw with.
+    """
+    rng = np.random.default_rng(random_state)
+    if hasattr(model, "sample_functions"):
+        return np.array(list(model.sample_functions(X, n_samples, int(rng.integers(2**31))))), True
+    found = beliefs(model, X)
+    draws = rng.standard_normal((n_samples, len(found.mean)))
+    if hasattr(model, "covariance"):
+        C = model.covariance(X)
+        # molecules with the same descriptors make it singular; the share added is far below any difference that matters
+        L = np.linalg.cholesky(C + 1e-8 * np.diag(C).mean() * np.eye(len(C)))
+        return found.mean + draws @ L.T, True
+    _need_std(found.std, model, "thompson")
+    return found.mean + draws * found.std, False
+
+
+def _need_std(std: np.ndarray, model: Any, name: str) -> None:
+    if np.isnan(std).any():
+        raise ValueError(
+            f"acquisition {name!r} needs a standard deviation, and {type(model).__name__} has none here: take a "
+            "regressor with predict(X, return_std=True), or the acquisition 'greedy'"
+        )
+
+
+def check_acquisition(acquisition: str | Callable) -> None:
+    """Raise a ValueError for an unknown name."""
+    if not callable(acquisition) and acquisition not in ACQUISITIONS:
+        raise ValueError(
+            f"unknown acquisition {acquisition!r}: choose from {', '.join(ACQUISITIONS)}, or give a function of mean, "
+            "std and best"
+        )
+
+
+def pick(
+    model: Any,
+    X: ArrayLike,
+    measured: Sequence[int],
+    y: ArrayLike,
+    candidates: Sequence[int],
+    k: int,
+    acquisition: str | Callable,
+    *,
+    best: float | None = None,
+    batch: str = "believer",
+    random_state: int | np.random.Generator = 0,
+) -> pd.DataFrame:
+    """Pick the next molecules, those of largest acquisition value. Large y is wanted.
+
+    Parameters
+    ----------
+    model : estimator fitted on X[measured] and y, or None for "random" and "nearest_neighbour"
+    X : ndarray of shape (n, p), or (n,) for SMILES
+        Molecules measured and not.
+    measured : sequence of int, shape (m,)
+        Rows of X.
+    y : array-like of shape (m,)
+        Their values.
+    candidates : sequence of int
+        Rows of X to pick from.
+    k : int
+    acquisition : str or function
+        A name in ``ACQUISITIONS``, or a function of mean, std (each of shape (n_candidates,)) and best.
+    best : float, optional
+        Value to beat; default the largest y.
+    batch : {"believer", "top"}
+        How k > 1 are picked: kriging believer, or the k largest values at once. "thompson" draws a function for each
+        pick; "greedy", "random" and "nearest_neighbour" take the largest, as they do not look at the uncertainty.
+    random_state : int or numpy Generator
+
+    Returns
+    -------
+    DataFrame of k rows, in the order of picking
+        Columns molecule (row of X), mean, std (of the function, when picked) and acquisition.
+
+    Raises
+    ------
+    ValueError
+        For an unknown acquisition or batch, too few candidates, or a model that lacks what the acquisition needs.
+    """
+    check_acquisition(acquisition)
+    if batch not in BATCHES:
+        raise ValueError(f"batch is {batch!r}: choose 'believer' or 'top'")
+    candidates = np.asarray(candidates, dtype=int)
+    if not 1 <= k <= len(candidates):
+        raise ValueError(f"cannot pick {k} of {len(candidates)} candidates: k must be from 1 to their number")
+    y, rng = np.asarray(y, dtype=float), np.random.default_rng(random_state)
+    best = float(y.max()) if best is None else best
+    if acquisition in WITHOUT_MODEL:
+        nothing = np.full(len(candidates), np.nan)
+        if acquisition == "random":
+            scores = random(len(candidates), rng)
+        else:
+            table = Inputs().fit_transform(X) if np.ndim(X) == 2 else morgan(X).to_numpy(dtype=float)
+            scores = nearest_neighbour(table[candidates], table[np.asarray(measured)[y.argmax()]])
+        return _table(candidates, nothing, nothing, scores[None], k)
+    found = beliefs(model, X[candidates])
+    name = acquisition if isinstance(acquisition, str) else getattr(acquisition, "__name__", "your function")
+    if is_classifier(model) and acquisition != "greedy":
+        raise ValueError(f"acquisition {name!r} is for numbers: for classes use 'greedy', the probability of a hit")
+    if acquisition == "thompson":
+        samples, _ = function_samples(model, X[candidates], k, rng)
+        return _table(candidates, found.mean, found.std, thompson(samples), k)
+    if acquisition not in WITHOUT_STD:
+        _need_std(found.std, model, name)
+    function = ACQUISITIONS[acquisition] if isinstance(acquisition, str) else acquisition
+    if k == 1 or batch == "top" or acquisition == "greedy":
+        scores = _scores(function, found.mean, found.std, best, name)
+        return _table(candidates, found.mean, found.std, scores[None], k)
+    return _believer(model, X, measured, y, candidates, k, function, found, best, name)
+
+
+def _scores(function: Callable, mean, std, best: float, name: str) -> np.ndarray:
+    scores = np.asarray(function(mean, std, best), dtype=float)
+    if scores.shape != np.shape(mean) or np.isnan(scores).any():
+        raise ValueError(
+            f"acquisition {name!r} must give one number for each of the {len(mean)} candidates, NaN is none: it gave "
+            f"shape {scores.shape}, {int(np.isnan(scores).sum())} of them NaN"
+        )
+    return scores
+
+
+def _table(candidates, mean, std, scores: np.ndarray, k: int) -> pd.DataFrame:
+    """Take the largest, k times; row i of ``scores`` is for pick i, the last for all that follow."""
+    scores, chosen, values = scores.copy(), [], []
+    for number in range(k):
+        row = scores[min(number, len(scores) - 1)]
+        chosen.append(int(np.argmax(np.where(np.isin(np.arange(len(row)), chosen), -np.inf, row))))
+        values.append(row[chosen[-1]])
+    return pd.DataFrame(
+        {"molecule": candidates[chosen], "mean": mean[chosen], "std": std[chosen], "acquisition": values}
+    )
+
+
+def _believer(model, X, measured, y, candidates, k, function, found: Beliefs, best: float, name: str) -> pd.DataFrame:
+    mean, std = found.mean, found.std
+    left, chosen, rows = np.ones(len(candidates), dtype=bool), [], []
+    exact = hasattr(model, "covariance")
+    if exact:
+        C, noise = model.covariance(X[candidates]), np.maximum(found.total**2 - found.std**2, 0.0)
+    for _ in range(k):
+        scores = _scores(function, mean, std, best, name)
+        one = int(np.flatnonzero(left)[scores[left].argmax()])
+        rows.append((candidates[one], mean[one], std[one], scores[one]))
+        left[one] = False
+        chosen.append(one)
+        if len(chosen) == k:
+            break
+        best = max(best, float(mean[one]))
+        if exact:
+            C = C - np.outer(C[one], C[one]) / (C[one, one] + noise[one])
+            std = np.sqrt(np.maximum(np.diag(C), 0.0))
+        else:
+            rows_of_X = np.concatenate([measured, candidates[chosen]]).astype(int)
+            believed = np.concatenate([y, [row[1] for row in rows]])
+            mean, std, _ = beliefs(clone(model).fit(X[rows_of_X], believed), X[candidates])
+    return pd.DataFrame(rows, columns=["molecule", "mean", "std", "acquisition"])
