@@ -1,10 +1,10 @@
-"""The parts of README.md that are derived: the course map and the table of claims. The rest is written by hand.
+"""The parts of README.md that are derived: course map, table of claims, timings. The rest is written by hand.
 
     python tools/readme.py            write them
     python tools/readme.py --check    exit 1 when README.md is not what this would write
 
-Titles, minutes and claims come from the lessons' header boxes, verdicts from results/, the repository's address and the
-version from pyproject.toml and the package.
+Titles, minutes and claims come from the lessons' header boxes, verdicts and timings from results/, the repository's
+address and the version from pyproject.toml and the package.
 """
 
 from __future__ import annotations
@@ -119,8 +119,44 @@ def claims_table(rows: list[Lesson]) -> str:
     return "\n".join(lines)
 
 
+def speed(results: Path = ROOT / "results") -> str:
+    """Return the timings of benchmarks/ as Markdown; ratios, since seconds belong to one machine."""
+    import pandas as pd
+
+    lines = []
+    path = results / "bench_augmentation.csv"
+    if path.is_file():
+        table = pd.read_csv(path)
+        first = table.iloc[0]
+        lines += [
+            f"**Conformer augmentation**, {first['molecules']} polymers x {first['conformers']} conformers with MMFF94, "
+            "best of three, time as a multiple of ours with two workers:",
+            "",
+            "| descriptors | ours, 1 worker | ours, 2 | a plain loop, 1 | the loop, 2 | scikit-fingerprints, 2 |",
+            "|---|---:|---:|---:|---:|---:|",
+        ]
+        for kind, name in (("mordred", "Mordred 3D"), ("rdkit", "RDKit 3D")):
+            part = table[table["descriptors"] == kind].set_index(["contestant", "workers"])["times_ours_2_workers"]
+            columns = [("ours", 1), ("ours", 2), ("loop", 1), ("loop", 2), ("scikit-fingerprints", 2)]
+            lines.append(f"| {name} | " + " | ".join(f"{part[column]:.2f}" for column in columns) + " |")
+    path = results / "bench_models.csv"
+    if path.is_file():
+        table = pd.read_csv(path)
+        n = int(table["n_train"].min())
+        part = table[table["n_train"] == n].set_index("model")
+        rest = part["times_scikit_learn_gp"].drop("scikit-learn GP").sort_values()
+        lines += [
+            *([""] if lines else []),
+            f"**Models**, one fit on {n} molecules and one thread, time as a multiple of scikit-learn's Gaussian process "
+            f"({part.loc['scikit-learn GP', 'fit_seconds']:.0f} s here):",
+            "",
+            ", ".join(f"{name.removesuffix('Regressor')} {value:.2f}" for name, value in rest.items()) + ".",
+        ]
+    return "\n".join(lines) if lines else "Not measured yet."
+
+
 def render(text: str) -> str:
-    """Return ``text`` with both derived blocks written anew.
+    """Return ``text`` with the derived blocks written anew.
 
     Raises
     ------
@@ -128,7 +164,7 @@ def render(text: str) -> str:
         When the markers of a block are missing.
     """
     rows = lessons()
-    blocks = {"course map": course_map(rows, slug(), version()), "claims": claims_table(rows)}
+    blocks = {"course map": course_map(rows, slug(), version()), "claims": claims_table(rows), "speed": speed()}
     for name, content in blocks.items():
         pattern = rf"(<!-- {name}: begin[^>]*-->\n).*?(<!-- {name}: end -->)"
         text, count = re.subn(pattern, lambda m, new=content: f"{m[1]}{new}\n{m[2]}", text, flags=re.DOTALL)
