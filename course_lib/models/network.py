@@ -75,6 +75,7 @@ def train(
     patience: int = 30,
     validation_share: float = 0.15,
     cosine: bool = False,
+    after_epoch: Callable[[], None] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Train by Adam with early stopping, and keep the weights of the best epoch.
@@ -100,6 +101,8 @@ def train(
     cosine : bool
         Let the learning rate fall to 0 over ``max_epochs`` along half a cosine (Loshchilov & Hutter, ICLR 2017): for
         losses that are drawn at random, such as the evidence bound of a Bayesian network.
+    after_epoch : callable, optional
+        Called after each epoch, to look at the network on the way.
     random_state : int
         Seed of the rows held back and of the order of batches. Call within :func:`seeded` for dropout and noise.
 
@@ -134,6 +137,8 @@ def train(
             total += float(value.detach()) * len(batch)
         if schedule is not None:
             schedule.step()
+        if after_epoch is not None:
+            after_epoch()
         now = np.nan
         if n_held:
             network.eval()
@@ -151,7 +156,7 @@ def train(
     if best_state is not None:
         network.load_state_dict(best_state)
     network.eval()
-    table = pd.DataFrame(history, columns=["training", "validation"])
+    table = pd.DataFrame(history, columns=["training", "validation"], dtype=float)
     table.attrs["held"] = held.tolist()
     if not np.isfinite(table["training"]).all():
         raise ValueError("the training loss is not finite: lower the learning rate and look for extreme values in X")

@@ -205,6 +205,18 @@ def test_same_seed_same_answer_and_global_state_untouched(kind):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_no_epoch_leaves_the_starting_weights_and_an_empty_history():
+    X, y = wave(30)
+    model = DeepEnsembleRegressor(n_members=1, max_epochs=0).fit(X, y)
+    (network,), (history,) = model.members_, model.histories_
+    with seeded(int(np.random.default_rng(0).integers(2**31, size=1)[0])):
+        start = perceptron(1, (64, 64), 2)
+    assert all(torch.equal(a, b) for a, b in zip(start.parameters(), network.parameters(), strict=True))
+    assert history.shape == (0, 2)
+    assert (history.dtypes == float).all()
+    assert np.isfinite(model.predict(X, return_std=True)).all()
+
+
 def test_moments_are_those_of_the_mixture():
     X, y = wave(60)
     model = DeepEnsembleRegressor(**QUICK).fit(X, y)
