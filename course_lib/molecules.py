@@ -163,6 +163,36 @@ def _key(mol: Chem.Mol, stereo: bool) -> str:
         return "-".join(Chem.MolToInchiKey(mol).split("-")[: 1 + stereo])
 
 
+def findings_of(smiles: str) -> tuple[list[tuple[str, str]], str | None, str | None]:
+    """Say what is worth knowing of a SMILES before it is used.
+
+    Returns
+    -------
+    findings : list of (str, str)
+        Kind (of `course_lib.datasets.KINDS`) and detail.
+    canonical, identity : str or None
+        None when it is not a molecule.
+    """
+    try:
+        mol = parse(smiles)
+    except MoleculeError as error:
+        if error.reason == "a space inside":
+            return [("space in SMILES", f"{smiles!r}")], None, None
+        return [("not a molecule", f"{smiles!r} ({error.reason})")], None, None
+    text = Chem.MolToSmiles(mol)
+    findings = []
+    charges = [Chem.GetFormalCharge(part) for part in Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)]
+    if min(charges) < 0 < max(charges):
+        findings.append(("salt", text))
+    elif len(charges) > 1:
+        findings.append(("mixture", text))
+    if sum(charges):
+        findings.append(("ion", f"{text} (net charge {sum(charges):+d})"))
+    if _ends(mol):
+        findings.append(("open ends", text))
+    return findings, text, identity(text)
+
+
 def formula(smiles: str, row: int | None = None) -> str:
     """Molecular formula in Hill order, for instance ``"C8H8"``; of a repeat unit, without its open ends.
 

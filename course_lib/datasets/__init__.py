@@ -1,4 +1,4 @@
-"""Data sets of the course: ``available()``, ``load(name)``, ``audit(frame)``.
+"""Data sets of the course, and your own: ``available()``, ``load(name)``, ``audit(frame)``, ``read_table(path)``.
 
 >>> from course_lib import datasets
 >>> data = datasets.load("sublimation")
@@ -21,6 +21,8 @@ from ._base import (
     entry,
     registry,
 )
+from ._files import TableError
+from ._table import read_molecules, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +35,15 @@ __all__ = [
     "DatasetError",
     "DownloadError",
     "SourceChangedError",
+    "TableError",
     "TruncatedFileError",
     "UnknownDatasetError",
     "audit",
     "available",
     "compare_sources",
     "load",
+    "read_molecules",
+    "read_table",
 ]
 
 

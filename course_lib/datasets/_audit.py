@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from course_lib.molecules import MoleculeError, identity, parse
+from course_lib.molecules import findings_of
 
 # What each finding is about, in the order of the report.
 KINDS = {
@@ -26,6 +26,8 @@ KINDS = {
     "outlier": "values far outside the rest",
     "implausible value": "values that cannot be, by their unit",
 }
+FATES = ("used", "merged", "left out")
+LOST = ("no label", "no structure", "space in SMILES", "not a molecule")  # kinds that keep a row from being used
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,13 @@ class Audit:
     n_repeated : int
         Molecules that stand in more than one row, by canonical SMILES.
     findings : pandas.DataFrame
-        One line per finding: row (position in the table), kind (a key of `KINDS`), detail.
+        One line per finding: row (position in the table; for a file its row there), kind (a key of `KINDS`), detail.
+    rows : pandas.DataFrame
+        One line per row of the table: row, fate ("used": the first row of its molecule; "merged": a further one; "left
+        out"), reason, smiles (canonical, empty when there is none), y (NaN when there is none). `audit` says what would
+        become of a row, `read_table` what became of it.
+    notes : tuple of str
+        What was guessed or put right while a file was read.
     """
 
     n_rows: int
@@ -57,8 +65,16 @@ class Audit:
     n_connectivities: int
     n_repeated: int
     findings: pd.DataFrame
+    rows: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
-    def rows(self, kind: str) -> np.ndarray:
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of the table by fate; used, merged and left_out add up to rows."""
+        fates = self.rows["fate"].value_counts()
+        return {"rows": len(self.rows)} | {name.replace(" ", "_"): int(fates.get(name, 0)) for name in FATES}
+
+    def having(self, kind: str) -> np.ndarray:
         """Positions of the rows with a finding of this kind.
 
         Raises
@@ -71,7 +87,7 @@ class Audit:
         return self.findings.loc[self.findings["kind"] == kind, "row"].drop_duplicates().to_numpy(dtype=int)
 
     @property
-    def counts(self) -> pd.Series:
+    def by_kind(self) -> pd.Series:
         """Number of rows by kind of finding; kinds without a finding are not listed."""
         counts = self.findings.drop_duplicates(["row", "kind"])["kind"].value_counts()
         return counts.reindex([kind for kind in KINDS if kind in counts])
@@ -82,7 +98,7 @@ class Audit:
             f"{self.n_distinct} distinct molecules ({self.n_connectivities} ignoring stereochemistry and tautomers), "
             f"{self.n_repeated} in more than one row",
         ]
-        for kind, count in self.counts.items():
+        for kind, count in self.by_kind.items():
             first = self.findings[self.findings["kind"] == kind].head(3)
             lines.append(f"{count:6d}  {KINDS[kind]}")
             lines += [f"        row {row}: {detail}" for row, detail in zip(first["row"], first["detail"], strict=True)]
@@ -90,6 +106,7 @@ class Audit:
                 lines.append("        ...")
         if self.findings.empty:
             lines.append("nothing found")
+        lines += [f"read: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -137,74 +154,105 @@ def audit(
         if column not in frame.columns:
             raise KeyError(f"the table has no column {column!r}; it has: {', '.join(map(str, frame.columns))}")
     value = pd.to_numeric(frame[y], errors="coerce").to_numpy(dtype=float)
-    found: list[tuple[int, str, str]] = []
-    canonical: dict[int, str] = {}
-    flat: dict[int, str] = {}
-    for row, (text, label) in enumerate(zip(frame[smiles], value, strict=True)):
-        if np.isnan(label):
-            raw = frame[y].iloc[row]
-            found.append((row, "no label", "empty" if pd.isna(raw) else f"{raw!r} is not a number"))
-        if not isinstance(text, str) or not text.strip():
-            found.append((row, "no structure", "empty"))
-            continue
-        findings, mol = _structure(text)
-        found += [(row, kind, detail) for kind, detail in findings]
-        if mol is not None and not np.isnan(label):
-            canonical[row] = mol
-            flat[row] = identity(mol)
-
-    molecules = pd.Series(canonical, dtype=object)
-    connectivities = pd.Series(flat, dtype=object)
-    found += _duplicates(molecules, connectivities, value, tolerance)
-    found += _values(value, outlier_limit, plausible or ((0.0, np.inf) if units == "K" else None))
-    order = list(KINDS)
-    findings = pd.DataFrame(
-        sorted(found, key=lambda item: (order.index(item[1]), item[0])), columns=["row", "kind", "detail"]
-    )
-    sizes = molecules.value_counts()
-    result = Audit(
-        n_rows=len(frame),
-        n_labelled=int(np.isfinite(value).sum()),
-        n_parsed=len(molecules),
-        n_distinct=len(sizes),
-        n_connectivities=connectivities.nunique(),
-        n_repeated=int((sizes > 1).sum()),
-        findings=findings,
-    )
+    missing = {
+        int(row): "empty" if pd.isna(frame[y].iloc[row]) else f"{frame[y].iloc[row]!r} is not a number"
+        for row in np.flatnonzero(np.isnan(value))
+    }
+    texts = frame[smiles].tolist()
+    structures = {text: findings_of(text) for text in dict.fromkeys(texts) if isinstance(text, str) and text.strip()}
+    limits = {"tolerance": tolerance, "outlier_limit": outlier_limit}
+    limits["plausible"] = plausible or ((0.0, np.inf) if units == "K" else None)
+    result = examine(texts, value, missing, structures, range(len(frame)), **limits)
     if verbose:
         print(result)
     return result
 
 
-def _structure(text: str) -> tuple[list[tuple[str, str]], str | None]:
-    """List the findings about one SMILES; with its canonical form when it is a molecule."""
-    from rdkit import Chem
+def examine(
+    texts: Sequence[object],
+    value: np.ndarray,
+    missing: Mapping[int, str],
+    structures: Mapping[str, tuple],
+    numbers: Sequence[int],
+    *,
+    tolerance: float = 0.0,
+    outlier_limit: float = 5.0,
+    plausible: tuple[float, float] | None = None,
+) -> Audit:
+    """Audit columns that are read already.
 
-    try:
-        mol = parse(text)
-    except MoleculeError as error:
-        kind = "space in SMILES" if error.reason == "a space inside" else "not a molecule"
-        return [(kind, f"{text!r}" if kind == "space in SMILES" else f"{text!r} ({error.reason})")], None
-    smiles = Chem.MolToSmiles(mol)
-    findings = []
-    charges = [Chem.GetFormalCharge(part) for part in Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)]
-    if min(charges) < 0 < max(charges):
-        findings.append(("salt", smiles))
-    elif len(charges) > 1:
-        findings.append(("mixture", smiles))
-    if sum(charges):
-        findings.append(("ion", f"{smiles} (net charge {sum(charges):+d})"))
-    if any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
-        findings.append(("open ends", smiles))
-    return findings, smiles
+    Parameters
+    ----------
+    texts : sequence of length n_rows
+        SMILES, or whatever stands in their place.
+    value : ndarray of float, shape (n_rows,)
+    missing : mapping of int to str
+        Positions of the rows whose value cannot be used, and why.
+    structures : mapping of str to tuple
+        What `course_lib.molecules.findings_of` says of each text.
+    numbers : sequence of int, length n_rows
+        What the rows are called.
+    tolerance, outlier_limit, plausible
+        As in `audit`.
+    """
+    found: list[tuple[int, str, str]] = []
+    canonical: dict[int, str] = {}
+    flat: dict[int, str] = {}
+    for row, text in enumerate(texts):
+        if row in missing:
+            found.append((row, "no label", missing[row]))
+        if not isinstance(text, str) or not text.strip():
+            found.append((row, "no structure", "empty"))
+            continue
+        findings, smiles, key = structures[text]
+        found += [(row, kind, detail) for kind, detail in findings]
+        if smiles is not None and row not in missing:
+            canonical[row] = smiles
+            flat[row] = key
+
+    molecules = pd.Series(canonical, dtype=object)
+    connectivities = pd.Series(flat, dtype=object)
+    found += _duplicates(molecules, connectivities, value, tolerance, numbers)
+    found += _values(value, outlier_limit, plausible)
+    order = list(KINDS)
+    found.sort(key=lambda item: (order.index(item[1]), item[0]))
+    findings = pd.DataFrame(found, columns=["row", "kind", "detail"])
+    sizes = molecules.value_counts()
+    return Audit(
+        n_rows=len(texts),
+        n_labelled=len(texts) - len(missing) - int(np.isinf(value).sum()),
+        n_parsed=len(molecules),
+        n_distinct=len(sizes),
+        n_connectivities=connectivities.nunique(),
+        n_repeated=int((sizes > 1).sum()),
+        findings=findings.assign(row=[numbers[row] for row in findings["row"]]),
+        rows=_fates(found, molecules, value, numbers),
+    )
+
+
+def _fates(found: list[tuple], molecules: pd.Series, value: np.ndarray, numbers: Sequence[int]) -> pd.DataFrame:
+    """Say what becomes of each row: one row a molecule is used, by the median of all rows of that molecule."""
+    lost: dict[int, list[str]] = {}
+    for row, kind, detail in found:
+        if kind in LOST:
+            lost.setdefault(row, []).append(f"{kind}: {detail}")
+    fates = pd.DataFrame({"row": list(numbers), "fate": "left out", "reason": "", "smiles": "", "y": value})
+    fates["reason"] = [", ".join(lost.get(row, [])) for row in range(len(numbers))]
+    fates.loc[molecules.index, "smiles"] = molecules
+    fates.loc[molecules.index, "fate"] = np.where(molecules.duplicated(), "merged", "used")
+    for _, rows in _repeated(molecules):
+        names = [numbers[row] for row in rows]
+        text = f"one molecule in rows {', '.join(map(str, names))}: their median is taken"
+        fates.loc[rows, "reason"] = text
+    return fates
 
 
 def _duplicates(
-    molecules: pd.Series, connectivities: pd.Series, value: np.ndarray, tolerance: float
+    molecules: pd.Series, connectivities: pd.Series, value: np.ndarray, tolerance: float, numbers: Sequence[int]
 ) -> Iterable[tuple[int, str, str]]:
     for smiles, rows in _repeated(molecules):
         labels = value[rows]
-        others = ", ".join(map(str, rows))
+        others = ", ".join(str(numbers[row]) for row in rows)
         yield from ((row, "duplicate", f"{smiles} in rows {others}") for row in rows)
         if np.ptp(labels) > tolerance:
             text = f"{smiles} in rows {others}: {', '.join(f'{label:g}' for label in labels)}"

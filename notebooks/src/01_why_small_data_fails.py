@@ -680,7 +680,7 @@ report = audit(table, units="K")
 # Which of the conflicts are opinions, and which are mistakes? Sort them by size:
 
 # %% tags=["nbval-check-output"]
-conflicts = table.iloc[report.rows("conflicting labels")].copy()
+conflicts = table.iloc[report.having("conflicting labels")].copy()
 conflicts["molecule"] = [identity(smiles) for smiles in conflicts["smiles"]]
 by_molecule = conflicts.groupby("molecule")
 spread = by_molecule["y"].agg(np.ptp).sort_values(ascending=False)

@@ -425,7 +425,7 @@ def test_audit_finds_everything_that_was_planted(capsys):
         "implausible value": [15],
     }
     assert set(expected) == set(datasets.KINDS)
-    assert {kind: sorted(found.rows(kind)) for kind in datasets.KINDS} == expected
+    assert {kind: sorted(found.having(kind)) for kind in datasets.KINDS} == expected
     assert (found.n_rows, found.n_labelled, found.n_parsed) == (17, 15, 12)
     assert (found.n_distinct, found.n_connectivities, found.n_repeated) == (10, 9, 2)
     printed = capsys.readouterr().out
@@ -445,12 +445,12 @@ def test_audit_of_a_clean_table_says_so(capsys):
 def test_audit_options():
     table = PLANTED.iloc[2:4]
     quiet = {"verbose": False}
-    assert len(datasets.audit(table, tolerance=50, **quiet).rows("conflicting labels")) == 0
-    assert list(datasets.audit(table, plausible=(0, 320), **quiet).rows("implausible value")) == [1]
+    assert len(datasets.audit(table, tolerance=50, **quiet).having("conflicting labels")) == 0
+    assert list(datasets.audit(table, plausible=(0, 320), **quiet).having("implausible value")) == [1]
     with pytest.raises(KeyError, match="no column 'smile'; it has: smiles, y"):
         datasets.audit(table, smiles="smile")
     with pytest.raises(KeyError, match="no kind 'typo'"):
-        datasets.audit(table, **quiet).rows("typo")
+        datasets.audit(table, **quiet).having("typo")
 
 
 def test_audit_does_not_change_the_table():
@@ -461,7 +461,7 @@ def test_audit_does_not_change_the_table():
 
 def test_audit_of_embedded_sets_finds_no_broken_row():
     for name in ("sublimation", "permittivity", "octane", "flammable"):
-        counts = datasets.audit(datasets.load(name).frame, verbose=False).counts
+        counts = datasets.audit(datasets.load(name).frame, verbose=False).by_kind
         broken = {"no label", "no structure", "space in SMILES", "not a molecule", "duplicate", "salt", "ion"}
         assert not broken & set(counts.index)
 

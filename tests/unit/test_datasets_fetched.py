@@ -207,10 +207,10 @@ def test_audit_of_tg_vinyl_finds_what_is_known_of_it():
     frame = load("tg_vinyl").frame
     found = datasets.audit(frame, smiles="published_smiles", units="K", verbose=False)
     assert (found.n_labelled, found.n_parsed, found.n_distinct, found.n_repeated) == (352, 351, 223, 124)
-    assert len(found.rows("space in SMILES")) == 1
-    assert len(found.rows("not a molecule")) == 0
+    assert len(found.having("space in SMILES")) == 1
+    assert len(found.having("not a molecule")) == 0
     hexadecyl = frame.index[frame["name"].str.lower().str.contains("hexadecyl acrylate")]
-    assert set(hexadecyl) <= set(found.rows("conflicting labels"))
+    assert set(hexadecyl) <= set(found.having("conflicting labels"))
     assert len(hexadecyl) > 0
 
 
