@@ -1,4 +1,4 @@
-"""Which experiment next: acquisition functions, campaigns on a pool of molecules, and suggestions for a table of one's own.
+"""Which experiment next: acquisition functions, campaigns on a pool of molecules, suggestions for one's own table.
 
 Names are imported when they are first used: ``from course_lib.acquire import campaign, expected_improvement``.
 """

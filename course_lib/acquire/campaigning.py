@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 
 from course_lib import evaluate, settings
-from course_lib.acquire.picking import WITHOUT_MODEL, beliefs, check_acquisition, pick
+from course_lib.acquire.picking import WITHOUT_MODEL, beliefs, check_acquisition, pick, predicts_classes
 from course_lib.datasets._base import fingerprint
 
 __all__ = ["Campaign", "campaign", "campaigns"]
@@ -72,7 +72,7 @@ def _pool(model: Any, X: ArrayLike, y: ArrayLike, hits, maximise: bool, noise: f
         raise ValueError(f"y[{bad[0]}] is {y[bad[0]]} ({len(bad)} such rows): a pool needs a known value for each row")
     if noise is not None and not (np.isfinite(noise) and noise >= 0):
         raise ValueError(f"noise is {noise!r}: give a standard deviation of 0 or more in the unit of y, or None")
-    if is_classifier(model):
+    if predicts_classes(model):
         if set(np.unique(y)) != {0.0, 1.0}:
             raise ValueError(f"y of a classifier must hold 0 and 1, got {np.unique(y)[:5].tolist()}: recode it")
         if noise is not None:
@@ -184,7 +184,7 @@ def campaign(
     for number in range(int(np.ceil(budget / batch_size)) + 1):
         seen = value[measured]
         if fits:
-            if is_classifier(model) and len(np.unique(seen)) < 2:
+            if predicts_classes(model) and len(np.unique(seen)) < 2:
                 raise ValueError(f"the {len(measured)} molecules measured are all of one class: raise n_init")
             fitted = clone(model).fit(X[measured], seen)
             if test is not None:
@@ -203,11 +203,11 @@ def campaign(
 
 
 def _history(rounds, value, is_hit, sign, maximise, model) -> pd.DataFrame:
-    history = pd.concat([table.astype({"mean": float, "std": float}) for table in rounds], ignore_index=True)
+    history = pd.concat(rounds, ignore_index=True)
     molecule = history["molecule"].to_numpy()
     seen = value[molecule]
     best = np.maximum.accumulate(seen)
-    if is_classifier(model):
+    if predicts_classes(model):
         history["mean"] = history["mean"] if maximise else 1 - history["mean"]
         seen, best = (seen, best) if maximise else (1 - seen, 1 - best)
     else:
@@ -220,7 +220,7 @@ def _history(rounds, value, is_hit, sign, maximise, model) -> pd.DataFrame:
 def _scores(fitted: Any, X: ArrayLike, y: ArrayLike, maximise: bool) -> dict[str, float]:
     """Score the model on molecules that take no part."""
     y = np.asarray(y, dtype=float)
-    if is_classifier(fitted):
+    if predicts_classes(fitted):
         y = y if maximise else 1 - y
         p = np.clip(beliefs(fitted, X).mean, 1e-6, 1 - 1e-6)
         return {"auroc": evaluate.auroc(y, p), "log_loss": evaluate.log_loss(y, p)}

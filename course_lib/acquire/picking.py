@@ -41,10 +41,15 @@ class Beliefs(NamedTuple):
     total: np.ndarray
 
 
+def predicts_classes(model: Any) -> bool:
+    """Whether there is a model, and it is a classifier."""
+    return model is not None and is_classifier(model)
+
+
 def beliefs(model: Any, X: ArrayLike) -> Beliefs:
     """Ask a fitted model; for a classifier the mean is the probability of its second class."""
     unknown = np.full(len(X), np.nan)
-    if is_classifier(model):
+    if predicts_classes(model):
         return Beliefs(model.predict_proba(X)[:, 1], unknown, unknown)
     if hasattr(model, "predict_parts"):
         parts = model.predict_parts(X)
@@ -178,7 +183,7 @@ def pick(
         return _table(candidates, nothing, nothing, scores[None], k)
     found = beliefs(model, X[candidates])
     name = acquisition if isinstance(acquisition, str) else getattr(acquisition, "__name__", "your function")
-    if is_classifier(model) and acquisition != "greedy":
+    if predicts_classes(model) and acquisition != "greedy":
         raise ValueError(f"acquisition {name!r} is for numbers: for classes use 'greedy', the probability of a hit")
     if acquisition == "thompson":
         samples, _ = function_samples(model, X[candidates], k, rng)
