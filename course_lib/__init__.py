@@ -22,6 +22,7 @@ _SUBMODULES = (
     "evaluate",
     "plots_uncertainty",
     "acquire",
+    "panel",
     "results",
     "teaching",
 )
