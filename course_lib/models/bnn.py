@@ -89,7 +89,10 @@ class _MeanField(nn.Module):
 
 
 class _BNN:
-    """What the regressor and the classifier share."""
+    """What the regressor and the classifier share; subclasses with several targets change how the outputs are read."""
+
+    _n_out = 1
+    _further_weights: ClassVar[dict[str, tuple[int, ...]]] = {}  # name and shape of weights outside the layers
 
     TUNE_SPACE: ClassVar[dict[str, tuple]] = {
         "prior_scale": ("log10", 0.1, 3.0),
@@ -121,13 +124,21 @@ class _BNN:
         """Value of the network for each row, shape (..., n) for weights with leading dimensions (...)."""
         for layer in range(len(self.hidden) + 1):
             X = (torch.relu(X) if layer else X) @ weights[f"weight_{layer}"] + weights[f"bias_{layer}"].unsqueeze(-2)
-        return X[..., 0]
+        return self._read_out(X, weights)
+
+    def _read_out(self, outputs: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Make what y is compared with, shape (..., n) or (..., n, k) for k targets, from outputs (..., n, n_out)."""
+        return outputs[..., 0]
 
     def _fit(self, X: np.ndarray, y: np.ndarray) -> None:
         self.axes_ = PrincipalAxes(X)
         X, y = self.axes_(X), torch.as_tensor(y, dtype=torch.float32)
-        n, widths = len(y), [X.shape[1], *self.hidden, 1]
-        priors, scales = {}, {}
+        n, widths = len(y), [X.shape[1], *self.hidden, self._n_out]
+        scales = dict.fromkeys(self._further_weights, self.prior_scale)
+        priors = {
+            name: prior_distribution(self.prior, self.prior_scale, shape)
+            for name, shape in self._further_weights.items()
+        }
         for layer, (n_in, n_out) in enumerate(pairwise(widths)):
             # He: the variance of a weight is 2 / (number of inputs), so that signals keep their size
             scales |= {f"weight_{layer}": self.prior_scale * math.sqrt(2 / n_in), f"bias_{layer}": self.prior_scale}
@@ -137,7 +148,7 @@ class _BNN:
         def model(X: torch.Tensor, y: torch.Tensor) -> None:
             weights = {name: pyro.sample(name, prior) for name, prior in priors.items()}
             f = self._function(X, weights)
-            f = f.squeeze(-2) if f.dim() > 2 else f  # several particles: (particles, 1, rows)
+            f = f.squeeze(1) if f.dim() > y.dim() else f  # several particles: (particles, 1, rows)
             with pyro.plate("rows", n, subsample=torch.arange(len(y))):  # counts each row n / batch times
                 pyro.sample("y", self._likelihood(f), obs=y)
 
