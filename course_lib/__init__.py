@@ -24,6 +24,7 @@ _SUBMODULES = (
     "acquire",
     "panel",
     "results",
+    "report",
     "teaching",
 )
 

@@ -306,6 +306,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
             # The optimiser below checks its own convergence; what is left are remarks on limits, kept in at_bounds_.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.model_ = model.fit(X, y)
+        self.model_.optimizer = None  # it refers to this very object, which no file can hold
         if not self._n_converged:
             raise ValueError("the marginal likelihood has no maximum that the optimiser could find: check X and y")
         theta, bounds = self.model_.kernel_.theta, self.model_.kernel_.bounds
