@@ -171,7 +171,9 @@ def numbers(cells: Sequence[object], header: str = "", semicolons: bool = False)
         result.units, result.notes = "0/1", [f"two classes: {second!r} is 1, {first!r} is 0"]
         result.why = {row: "no value" for row in range(len(cells)) if row not in set(given)}
         return result
-    result.why = {row: f"{plain(cells[row])!r}: {read[row][2]}" for row in np.flatnonzero(~usable).tolist()}
+    for row in np.flatnonzero(~usable).tolist():
+        text = plain(cells[row])
+        result.why[row] = f"{text!r}: {read[row][2]}" if text else "empty"
     remarks = Counter(read[row][2] for row in np.flatnonzero(usable) if read[row][2])
     result.notes += [f"{remark} (cells: {count})" for remark, count in remarks.items()]
     _settle_units(result, [unit for _, unit, _ in read], usable, header)

@@ -77,7 +77,7 @@ def _named(text: str, value: list) -> tuple:
     findings, smiles, key = value
     if smiles is None:
         what = next((what for form, what in _IDENTIFIERS if form.fullmatch(text.strip())), None)
-        foreign = _FOREIGN.sub("", text)
+        foreign = "" if re.search(r"\s", text) and re.search(r"[\d()=#@\[\]]", text) else _FOREIGN.sub("", text)
         if what is None and (re.search("[a-z]", foreign) or any(c.isalpha() and not c.isascii() for c in foreign)):
             what = "a name"
         if what:
