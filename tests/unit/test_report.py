@@ -20,7 +20,7 @@ from course_lib.evaluate import conformal_intervals
 from course_lib.featurize import morgan
 from course_lib.models import baselines
 from course_lib.report import CVPlus, choose_split, predict, report, study
-from course_lib.report.findings import _noise
+from course_lib.report.findings import _against_mean, _noise
 from course_lib.report.models import CONSTANT, Probability, candidates, features
 from course_lib.report.saving import TRUSTED, load, spreadsheet_safe
 from course_lib.report.splitting import distances
@@ -295,6 +295,22 @@ def test_noise_is_the_pooled_standard_deviation(tmp_path):
     assert found["sd"] == pytest.approx(1.0)  # (2 + 0) / 2 degrees of freedom
     assert found["identical_share"] == 0.5
     assert found["r2_ceiling"] == pytest.approx(1 - (0.5 + 0.5 + 1 + 1) / 4 / np.var([2, 5, 9, 12], ddof=1))
+
+
+def test_share_of_the_means_error_is_a_ratio_of_means():
+    folds = [{"repeat": r, "fold": f, "metric": "mae", "n_train": 40, "n_test": 10} for r in range(2) for f in range(5)]
+    rng = np.random.default_rng(0)
+    hard = rng.uniform(0.2, 5, size=10)  # folds of very unequal difficulty
+    errors = {CONSTANT: hard, "a third": hard / 3, "noisy": hard * 0.8 + rng.normal(scale=0.3, size=10)}
+    scores = pd.DataFrame(
+        [{**fold, "model": name, "value": e[j]} for name, e in errors.items() for j, fold in enumerate(folds)]
+    )
+    third, noisy = _against_mean(scores).to_dict("records")
+    assert (third["ratio"], third["low"], third["high"]) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert noisy["ratio"] == pytest.approx(errors["noisy"].mean() / hard.mean())
+    left = (errors["noisy"] - noisy["ratio"] * hard) / hard.mean()
+    half = 2.262157 * left.std(ddof=1) * np.sqrt(1 / 10 + 10 / 40)  # t with 9 degrees of freedom
+    assert noisy["high"] - noisy["ratio"] == pytest.approx(half)
 
 
 def test_probability_copes_with_one_class():
