@@ -49,6 +49,7 @@ from course_lib.teaching.demos import TRUE_ERROR, score_histogram, simulated_sco
 # - [03 Group k-fold and LightGBM](03_group_kfold_lightgbm.ipynb): a score that is too good, and what is left of it
 # - [04 Kinds of uncertainty](04_kinds_of_uncertainty.ipynb): what a model does not know, what nobody can, and when it is wrong and sure
 # - [05 Calibration](05_calibration.ipynb): a model says "give or take 8"; does it keep its word?
+# - [07 Bayesian optimisation](07_bayesian_optimisation.ipynb): which bottle next, and what was the doubt worth?
 # - [08 Generalisation and data size](08_generalisation.ipynb): new in what way, and how many molecules does it take?
 # - [10 Your own data](10_your_own_data.ipynb): from a messy table to a page that a colleague can read, doubt and use
 #
