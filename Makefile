@@ -66,10 +66,12 @@ course: $(STAMP)  ## execute every lesson without a browser, print the claims an
 reproduce: $(STAMP)  ## the full runs behind results/ (hours; goes on where it stopped)
 	$(RUN) tools/reproduce_tg.py $(ARGS)
 	$(RUN) tools/reproduce_dionysus.py $(ARGS)
+	$(RUN) tools/reproduce_bo.py $(ARGS)
 
 bench: $(STAMP)  ## the benchmarks against what a user would pick instead (on an idle machine)
 	$(RUN) benchmarks/augmentation.py $(ARGS)
 	$(RUN) benchmarks/models.py $(ARGS)
+	$(RUN) benchmarks/campaign.py $(ARGS)
 
 student: $(STAMP)  ## copies of the notebooks without solutions, in student/
 	$(RUN) tools/student.py $(ARGS)

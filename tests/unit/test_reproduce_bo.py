@@ -1,0 +1,136 @@
+"""The full run of lesson 07: its protocol in small, and the rules of C6 and C7 on planted tables, both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import full_run
+import reproduce_bo as bo
+import reproduce_dionysus as dionysus
+from course_lib.acquire import ACQUISITIONS
+from course_lib.teaching.claims import load_claims
+
+
+# --- the protocol ---
+def test_start_is_a_twentieth_or_a_tenth_within_limits():
+    assert [bo.n_start("delaney", n) for n in (100, 893, 4000)] == [25, 44, 100]
+    assert [bo.n_start("bace", n) for n in (100, 893, 4000)] == [25, 89, 100]
+
+
+def test_the_published_bound_weighs_mean_and_deviation_over_the_pool():
+    found = bo.dionysus_ucb([0.0, 5.0, 10.0], [1.0, 3.0, 2.0], best=99)
+    assert found == pytest.approx([0, 0.8 * 0.5 + 0.2, 0.8 + 0.1])
+    assert bo.dionysus_ucb([1.0, 1.0], [2.0, 2.0], 0).tolist() == [0, 0]
+
+
+def test_a_campaign_yields_its_checkpoints():
+    rows = pd.DataFrame(bo.one_campaign("permittivity", 0, "random none random"))
+    assert tuple(rows["spent"]) == bo.CHECKPOINTS
+    assert rows["new_hits"].iloc[0] == 0
+    assert rows["new_hits"].is_monotonic_increasing
+    # the hits of the start are the difference, at every checkpoint
+    assert (rows["hits"] - rows["new_hits"]).to_numpy() == pytest.approx(rows["hits"].iloc[0])
+    pool, test = bo.divide("permittivity")
+    assert not set(pool) & set(test)
+    assert rows["n_init"].iloc[0] == bo.n_start("permittivity", len(pool))
+    expected = bo.BUDGET / (len(pool) - rows["n_init"].iloc[0])
+    assert abs(rows["new_hits"].iloc[-1] - expected) < 0.2
+
+
+def test_every_task_names_a_set_a_model_and_an_acquisition():
+    for stage in bo.RUN.stages.values():
+        assert len(set(stage.tasks)) == len(stage.tasks)
+        for name, start, method in stage.tasks:
+            model, feature, acquisition = method.split(" ", 2)
+            assert name in bo.SETS
+            assert start in range(bo.STARTS)
+            assert feature in (*dionysus.FEATURES, "none")
+            chosen = bo.ACQUISITIONS[acquisition]
+            assert callable(chosen) or chosen in ACQUISITIONS
+            assert (acquisition == "greedy") or name not in dionysus.BINARY or model in ("random", "1-NN")
+
+
+def test_uses_of_the_published_test_parts_are_logged_once_a_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(full_run, "RESULTS", tmp_path)
+    for _ in range(2):
+        bo.log_uses(["campaigns"], ["delaney", "permittivity"])
+    log = pd.read_csv(tmp_path / "bo_test_log.csv")
+    assert log["set"].tolist() == ["delaney"]
+    assert list(log) == ["date", "commit", "set", "stage"]
+
+
+# --- endpoints of C6 and C7: (changes to a table that holds) ---
+def lines(rows: dict[tuple[str, str, str], float], spent: int, sets=bo.SETS, **columns) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"set": name, "start": start, "model": model, "on": feature, "acquisition": "greedy" if name == "bace" else arm,
+         "spent": spent, "new_hits": share + rng.normal(scale=0.001), **columns}
+        for name in sets for start in range(5) for (model, feature, arm), share in rows.items()
+    )  # fmt: skip
+
+
+HITS = {
+    ("GP", "mordred", "ucb"): 0.80,
+    ("NGBoost", "mordred", "ucb"): 0.78,
+    ("GP", "morgan", "ucb"): 0.70,
+    ("BNN", "mordred", "ucb"): 0.72,
+    ("random", "none", "random"): 0.20,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [
+        ({}, True),
+        ({("BNN", "mordred", "ucb"): 0.79}, False),
+        ({("NGBoost", "mordred", "ucb"): 0.65}, False),
+        ({("1-NN", "morgan", "nearest neighbour"): 0.99}, True),  # no surrogate
+    ],
+)
+def test_c6_needs_both_ahead_of_every_other_surrogate(change, holds):
+    table = lines(HITS | change, spent=125)
+    if ("1-NN", "morgan", "nearest neighbour") in change:
+        table = table[table["set"] != "bace"]
+    estimate = dionysus.units(table, bo.c6)["estimate"]
+    margin = load_claims()["C6"].margin
+    assert (estimate > margin).all() == holds
+    assert (estimate < margin).all() != holds
+
+
+def gp_table(early: dict[str, float], end: dict[str, float], r2: dict[str, float]) -> pd.DataFrame:
+    quarter = lines({("GP", "mordred", arm): share for arm, share in early.items()}, 62)
+    last = [lines({("GP", "mordred", arm): share}, 250, r2=r2[arm]) for arm, share in end.items()]
+    return pd.concat([quarter, *last])
+
+
+@pytest.mark.parametrize(
+    ("greedy_early", "greedy_r2", "holds"), [(0.50, 0.60, True), (0.40, 0.60, False), (0.50, 0.80, False)]
+)
+def test_c7_needs_hits_early_and_a_poorer_model(greedy_early, greedy_r2, holds):
+    early = {"greedy": greedy_early, "ucb": 0.45, "EI": 0.30}
+    end = {"greedy": 0.90, "ucb": 0.89, "EI": 0.70}
+    table = gp_table(early, end, {"greedy": greedy_r2, "ucb": 0.70, "EI": 0.20})
+    found = dionysus.units(table[table["set"] != "bace"], bo.c7)
+    assert set(found["aware"]) == {"ucb"}
+    assert (found["estimate"] > 0).all() == holds
+    assert (found["estimate"] < 0).all() != holds
+
+
+def test_c7_is_about_numbers_only():
+    table = gp_table({"greedy": 0.5, "ucb": 0.4}, {"greedy": 0.9, "ucb": 0.9}, {"greedy": 0.5, "ucb": 0.6})
+    assert set(dionysus.units(table, bo.c7)["set"]) == set(load_claims()["C7"].sets)
+
+
+def test_both_claims_are_decided_in_the_family_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(full_run, "RESULTS", tmp_path)
+    sets = load_claims()
+    parts = {
+        "C6": pd.DataFrame({"set": sets["C6"].sets, "estimate": [0.10, 0.11, 0.12, 0.10]}),
+        "C7": pd.DataFrame({"set": sets["C7"].sets, "estimate": [-0.10, -0.11, -0.12]}),
+    }
+    monkeypatch.setattr(bo, "primaries", lambda: parts)
+    dionysus.decide()
+    verdicts = pd.read_csv(tmp_path / "dionysus_claims.csv").set_index("claim")["verdict"]
+    assert verdicts.to_dict() == {"C6": "holds", "C7": "does not hold"}

@@ -1,0 +1,230 @@
+"""The full run behind lesson 07 and claims C6 and C7. Writes results/bo_*.csv.
+
+    make reproduce                                              everything that is not done yet, then the verdicts
+    python tools/reproduce_bo.py --stages campaigns --jobs 2    the processes, trees and baselines only
+    python tools/reproduce_bo.py --summary                      only the verdicts, from what is there
+
+The protocol is DIONYSUS's. The pool is the training and validation molecules of the published split (of permittivity
+four fifths of the molecules), the start 5 % of it, for classes 10 %, but 25 to 100 molecules; 250 measurements follow
+in batches of five, the five best scores at once. A hit is a molecule of the best tenth, of a binary set a positive; of
+Delaney and FreeSolv small values are wanted, as published. Shares leave the hits of the start out, as published. Unlike
+there, all methods share their starts, networks take gradient steps at every size, and the nearest neighbour measures
+batches of five as everybody else.
+
+One task is one campaign. It yields a row at each checkpoint, with the model's scores on the held-out molecules (the
+published test part): those uses are logged in results/bo_test_log.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import warnings
+from collections.abc import Callable, Iterator
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+
+import reproduce_dionysus as dionysus
+from course_lib.acquire import campaign
+from course_lib.splits import GroupShuffleSplit, assert_no_leak
+from full_run import FullRun, Stage
+
+SETS = ("delaney", "freesolv", "bace", "permittivity")
+MINIMISED = {"delaney", "freesolv"}
+BATCH, BUDGET = 5, 250
+CHECKPOINTS = (0, 25, 50, 62, 75, 100, 125, 150, 175, 200, 225, 250)  # 62: a quarter of the budget, 125: half
+STARTS = 30
+
+
+def scaled(values: ArrayLike) -> np.ndarray:
+    """Scale to the range 0 to 1; all 0 where nothing varies."""
+    values = np.asarray(values, dtype=float)
+    return (values - values.min()) / (np.ptp(values) or 1.0)
+
+
+def dionysus_ucb(mean: ArrayLike, std: ArrayLike, best: float) -> np.ndarray:
+    """Confidence bound of DIONYSUS: four parts mean and one part deviation, each scaled to 0 to 1 over the pool."""
+    return 0.8 * scaled(mean) + 0.2 * scaled(std)
+
+
+ACQUISITIONS: dict[str, str | Callable] = {
+    "ucb": dionysus_ucb,
+    "EI": "expected_improvement",
+    "log-EI": "log_expected_improvement",
+    "greedy": "greedy",
+    "random": "random",
+    "nearest neighbour": "nearest_neighbour",
+}
+FAST = (("GP", "mordred"), ("GP", "morgan"), ("NGBoost", "mordred"), ("NGBoost", "morgan"))
+NETWORKS = (("BNN", "mordred"), ("BNN", "morgan"), ("SNGP", "mordred"), ("SNGP", "morgan"), ("GNN-GP", "graph"))
+BASELINES = ("random none random", "1-NN morgan nearest neighbour")
+
+
+def methods(name: str, cells: tuple[tuple[str, str], ...]) -> list[str]:
+    """Name every method of a set: model, feature and acquisition; of classes the probability alone is searched."""
+    arms = ("greedy",) if name in dionysus.BINARY else ("ucb", "EI", "log-EI", "greedy")
+    return [f"{model} {feature} {arm}" for model, feature in cells for arm in arms]
+
+
+def divide(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pool and the held-out molecules, as row numbers."""
+    data = dionysus.read(name)
+    if name in dionysus.PUBLISHED:
+        part = data.frame["split"].to_numpy()
+        pool, test = np.flatnonzero(part != "test"), np.flatnonzero(part == "test")
+        # the pool stays as published; what the two share, by connectivity, is not a test
+        test = test[~np.isin(data.groups[test], data.groups[pool])]
+    else:
+        splitter = GroupShuffleSplit(test_size=0.2, n_splits=1, random_state=0)
+        pool, test = next(splitter.split(data.smiles, groups=data.groups))
+    assert_no_leak(data.groups[pool], data.groups[test])
+    return pool, test
+
+
+def n_start(name: str, n_pool: int) -> int:
+    """Return the size of the start: 5 % of the pool, 10 % for classes, between 25 and 100."""
+    return int(np.clip(int((0.10 if name in dionysus.BINARY else 0.05) * n_pool), 25, 100))
+
+
+def one_campaign(name: str, start: int, method: str) -> Iterator[dict]:
+    """Run one campaign, and yield its state at the checkpoints."""
+    model, feature, acquisition = method.split(" ", 2)
+    data, (pool, test) = dionysus.read(name), divide(name)
+    X = dionysus.features(name, "morgan" if feature == "none" else feature)
+    binary = name in dionysus.BINARY
+    by_model = model not in ("random", "1-NN")
+    n_init = n_start(name, len(pool))
+    # without a model the classes decide nothing about the picks, but what a hit is: every positive
+    hits = data.y[pool] == 1 if binary and not by_model else 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = campaign(
+            dionysus.build(model, feature, binary, seed=start) if by_model else None,
+            X[pool],
+            data.y[pool],
+            n_init=n_init,
+            budget=BUDGET,
+            batch_size=BATCH,
+            acquisition=ACQUISITIONS[acquisition],
+            maximise=name not in MINIMISED,
+            random_state=start,
+            hits=hits,
+            batch="top",
+            test=(X[test], data.y[test]) if by_model else None,
+        )
+    history, new = found.history, found.hit_fraction(count_start=False)
+    for spent in CHECKPOINTS:
+        row = history.iloc[n_init + spent - 1]
+        yield {
+            "model": model,
+            "on": feature,
+            "acquisition": acquisition,
+            "spent": spent,
+            "new_hits": new[n_init + spent - 1],
+            "hits": found.hit_fraction()[n_init + spent - 1],
+            "best": row["best"],
+            **{score: row.get(score, np.nan) for score in ("r2", "ama", "auroc", "log_loss")},
+            "n_init": n_init,
+            "n_pool": len(pool),
+            "n_hits": found.n_hits,
+        }
+
+
+def tasks(cells: tuple[tuple[str, str], ...], others: tuple[str, ...] = ()) -> tuple[tuple[str, int, str], ...]:
+    """Start by start over all sets, so that an unfinished run has the same starts of every method."""
+    return tuple(
+        (name, start, method) for start in range(STARTS) for name in SETS for method in (*methods(name, cells), *others)
+    )
+
+
+RUN = FullRun(
+    "bo",
+    ("set", "start", "method"),
+    {
+        "campaigns": Stage(one_campaign, tasks(FAST, BASELINES)),
+        "networks": Stage(one_campaign, tasks(NETWORKS)),
+    },
+)
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------
+def c6(part: pd.DataFrame) -> dict:
+    """How far the poorer of GP and NGBoost on Mordred leads the best other after half the budget."""
+    arm = "greedy" if part["set"].iloc[0] in dionysus.BINARY else "ucb"
+    half = part[(part["spent"] == BUDGET // 2) & (part["acquisition"] == arm)]
+    means = half.groupby(half["model"] + " " + half["on"])["new_hits"].mean()
+    two = ["GP mordred", "NGBoost mordred"]
+    others = means.drop(two)
+    return {"estimate": float(means[two].min() - others.max()), **means[two], "best_other": others.idxmax()}
+
+
+def c7(part: pd.DataFrame) -> dict | None:
+    """Hits early, greedy less aware, and R2 at the end, aware less greedy, each from its margin; the smaller counts."""
+    gp = part[(part["model"] == "GP") & (part["on"] == "mordred")]
+    if gp["set"].iloc[0] in dionysus.BINARY:
+        return None
+
+    def mean(spent: int, what: str) -> pd.Series:
+        return gp[gp["spent"] == spent].groupby("acquisition")[what].mean()
+
+    early, end, r2 = mean(BUDGET // 4, "new_hits"), mean(BUDGET, "new_hits"), mean(BUDGET, "r2")
+    aware = end.drop("greedy").idxmax()  # the best of those that look at the uncertainty, by hits at the end
+    parts = {"early": early["greedy"] - early[aware] - 0.02, "model": r2[aware] - r2["greedy"] - 0.02}
+    return {"estimate": float(min(parts.values())), **parts, "aware": aware}
+
+
+def primaries() -> dict[str, pd.DataFrame]:
+    """Compute the primary endpoint of each claim whose stages are complete: one row a set."""
+    found = {}
+    if RUN.complete("campaigns"):
+        table = RUN.read("campaigns")
+        found["C7"] = dionysus.units(table, c7)
+        if RUN.complete("networks"):
+            found["C6"] = dionysus.units(pd.concat([table, RUN.read("networks")]), c6)
+    return found
+
+
+def log_uses(stages: list[str], names: list[str]) -> None:
+    """Note which published test parts a run scores its models on, with date and commit."""
+    path = RUN.path("test_log")
+    lines = [
+        {"date": datetime.date.today().isoformat(), "commit": dionysus.commit(), "set": name, "stage": stage}
+        for stage in stages
+        for name in names
+        if name in dionysus.PUBLISHED
+    ]
+    before = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    path.parent.mkdir(exist_ok=True)
+    pd.concat([before, pd.DataFrame(lines)]).drop_duplicates().to_csv(path, index=False, lineterminator="\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", nargs="+", choices=list(RUN.stages), default=list(RUN.stages))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--starts", type=int, default=STARTS, help="only the first so many starting sets")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--summary", action="store_true", help="verdicts only")
+    options = parser.parse_args()
+    if not options.summary:
+        log_uses(options.stages, options.sets)
+        for name in options.sets:
+            dionysus.features(name, "mordred")  # into the cache
+        RUN.run(options.stages, options.jobs, lambda task: task[0] in options.sets and task[1] < options.starts)
+    dionysus.decide()
+    RUN.about(dionysus.PACKAGES, sets=SETS, starts=STARTS, budget=BUDGET, batch=BATCH)
+
+
+torch.set_num_threads(1)
+
+if __name__ == "__main__":
+    import reproduce_bo  # by its name, so that worker processes can import what they are sent
+
+    reproduce_bo.main()
