@@ -19,7 +19,8 @@ class CVPlus(RegressorMixin, BaseEstimator):
     ----------
     estimator : scikit-learn regressor
     level : float
-        Share of new molecules that an interval should hold; CV+ promises somewhat less and usually gives about that.
+        Share of new molecules that an interval should hold; CV+ promises somewhat less, and gives that or a few
+        points more (benchmarks/report.py measures it).
 
     Attributes
     ----------
