@@ -129,7 +129,7 @@ def speed(results: Path = ROOT / "results") -> str:
         table = pd.read_csv(path)
         first = table.iloc[0]
         lines += [
-            f"**Conformer augmentation**, {first['molecules']} polymers x {first['conformers']} conformers with MMFF94, "
+            f"**Conformer augmentation**, {first['molecules']} polymers x {first['conformers']} conformers, MMFF94, "
             "best of three, time as a multiple of ours with two workers:",
             "",
             "| descriptors | ours, 1 worker | ours, 2 | a plain loop, 1 | the loop, 2 | scikit-fingerprints, 2 |",
@@ -147,8 +147,8 @@ def speed(results: Path = ROOT / "results") -> str:
         rest = part["times_scikit_learn_gp"].drop("scikit-learn GP").sort_values()
         lines += [
             *([""] if lines else []),
-            f"**Models**, one fit on {n} molecules and one thread, time as a multiple of scikit-learn's Gaussian process "
-            f"({part.loc['scikit-learn GP', 'fit_seconds']:.0f} s here):",
+            f"**Models**, one fit on {n} molecules and one thread, time as a multiple of scikit-learn's Gaussian "
+            f"process ({part.loc['scikit-learn GP', 'fit_seconds']:.0f} s here):",
             "",
             ", ".join(f"{name.removesuffix('Regressor')} {value:.2f}" for name, value in rest.items()) + ".",
         ]
