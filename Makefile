@@ -67,6 +67,7 @@ reproduce: $(STAMP)  ## the full runs behind results/ (hours; goes on where it s
 	$(RUN) tools/reproduce_tg.py $(ARGS)
 	$(RUN) tools/reproduce_dionysus.py $(ARGS)
 	$(RUN) tools/reproduce_bo.py $(ARGS)
+	$(RUN) tools/reproduce_panel.py $(ARGS)
 
 bench: $(STAMP)  ## the benchmarks against what a user would pick instead (on an idle machine)
 	$(RUN) benchmarks/augmentation.py $(ARGS)
