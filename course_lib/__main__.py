@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     make.add_argument("--next", type=int, default=5, help="how many candidates to propose (default: %(default)s)")
     make.add_argument("--minimise", action="store_true", help="small values are wanted")
     make.add_argument("--quick", action="store_true", help="fewer splits: wider intervals, in a fraction of the time")
-    make.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    make.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     make.add_argument("--seed", type=int, default=0)
     ask = commands.add_parser("predict", help="predict molecules with a model that a report has stored")
     ask.add_argument("model", help="the .skops file")
