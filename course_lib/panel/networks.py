@@ -116,8 +116,11 @@ class EraNetwork(RegressorMixin, _Predictive):
         return nn.Sequential(*layers[:-2])
 
     def _first(self, X: torch.Tensor) -> np.ndarray:
+        # in double precision: in single, the rows beside a row change its last digits
+        weights = {name: weight.double() for name, weight in self.network_.named_parameters()}
         with torch.no_grad():
-            return self.network_(X)[:, 0].double().numpy() * self.y_scale_ + self.y_mean_
+            outputs = torch.func.functional_call(self.network_, weights, X.double())
+        return outputs[:, 0].numpy() * self.y_scale_ + self.y_mean_
 
     def _inputs(self, X: ArrayLike) -> torch.Tensor:
         return torch.as_tensor(self._read_new(X), dtype=torch.float32)

@@ -28,7 +28,7 @@ EXPECTED_FAILURES = {
 }
 
 
-@parametrize_with_checks([EraNetwork((8,), n_epochs=20)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
+@parametrize_with_checks([EraNetwork((8,), n_epochs=200)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
