@@ -151,3 +151,15 @@ def stop(process: subprocess.Popen) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=60)
+
+
+def test_numerai_files_are_read_where_pyarrow_is_installed(tmp_path):
+    """No pin: it is large, and nothing else needs it. It goes to a folder of its own, beside the tested packages."""
+    extra = tmp_path / "extra"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", extra, "pyarrow"]
+    done = run(install, tmp_path, dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    tests = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/unit/test_panel.py"]
+    done = run(tests, ROOT, {**os.environ, "PYTHONPATH": str(extra)})
+    assert done.returncode == 0, done.stdout
+    assert "SKIPPED" not in done.stdout
