@@ -20,6 +20,7 @@ _SUBMODULES = (
     "models",
     "plots",
     "evaluate",
+    "auxiliary",
     "plots_uncertainty",
     "acquire",
     "panel",
