@@ -8,12 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
+    "Improvement": "improvement",
+    "JointNetwork": "joint",
     "Task": "tasks",
     "fisher_diagonal": "similarity",
     "principal_gradient_distance": "gradients",
     "read_tasks": "tasks",
+    "relative_improvement": "improvement",
     "ridge_transfer": "transfer",
     "structure_similarity": "similarity",
+    "target_errors": "improvement",
     "task_similarity": "similarity",
 }
 __all__ = sorted(_HOME)

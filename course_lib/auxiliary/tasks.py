@@ -69,7 +69,7 @@ class Task:
 
     def scale(self) -> tuple[float, float]:
         """Mean and standard deviation of the labels; 0 and 1 for classes, which are not scaled."""
-        return (0.0, 1.0) if self.binary else (float(self.y.mean()), float(self.y.std()))
+        return (0.0, 1.0) if self.binary else (float(self.y.mean()), float(self.y.std()) or 1.0)
 
     def labels(self) -> np.ndarray:
         """Labels as networks learn them: standardised over these rows, or 0 and 1."""
