@@ -164,7 +164,9 @@ def mode() -> Literal["fast", "full"]:
 
 
 def progress(iterable: Iterable[T], desc: str, total: int | None = None) -> Iterator[T] | Iterable[T]:
-    """Show a plain-text progress bar on stderr while `iterable` is used up; no bar when ``COURSE_PROGRESS`` is 0.
+    """Show a progress bar while `iterable` is used up: a widget in a notebook, else text on stderr.
+
+    No bar when ``COURSE_PROGRESS`` is 0.
 
     Parameters
     ----------
@@ -181,6 +183,6 @@ def progress(iterable: Iterable[T], desc: str, total: int | None = None) -> Iter
     """
     if os.environ.get("COURSE_PROGRESS", "").strip() == "0":
         return iterable
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     return tqdm(iterable, desc=desc, total=total, leave=False)  # a bar that stays looks like an error in a notebook
