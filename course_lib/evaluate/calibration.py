@@ -147,7 +147,7 @@ def sharpness(y_std: ArrayLike) -> float:
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's rho and Kendall's tau between |error| and predicted standard deviation."""
+    """Spearman's rho and Kendall's tau between ``|error|`` and predicted standard deviation."""
 
     spearman: float
     kendall: float

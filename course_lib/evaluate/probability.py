@@ -200,7 +200,7 @@ def _reliability(y, p, place):
 
 
 def ece(y: ArrayLike, p: ArrayLike, bins: str = "fixed", n_bins: int = 10) -> float:
-    """Mean over molecules of their bin's |share of ones - mean probability|: the expected calibration error.
+    """Mean over molecules of their bin's ``|share of ones - mean probability|``: the expected calibration error.
 
     Between 0 and 1. A perfect classifier with ten bins scores about 0.14 at n = 50 when its p are spread evenly:
     compare with ``perfect_reference(ece, p=p)``.

@@ -190,10 +190,10 @@ class LightGBMRegressor(RegressorMixin, _LightGBM):
     ----------
     objective : str
         "regression" (squared error), "regression_l1", "huber", ...
-    n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, min_split_gain,
-    subsample, \
-subsample_freq, colsample_bytree, reg_alpha, reg_lambda, max_bin, boosting_type, metric
-        As in LightGBM's scikit-learn interface. ``metric`` is passed on; it matters only where LightGBM reports scores.
+    n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, min_split_gain
+        As in LightGBM's scikit-learn interface.
+    subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, max_bin, boosting_type, metric
+        As there. ``metric`` is passed on; it matters only where LightGBM reports scores.
     bagging_seed : int, optional
         Seed of the row sampling alone; by default derived from ``random_state``.
     random_state : int

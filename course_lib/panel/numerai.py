@@ -26,7 +26,7 @@ def load_numerai(path: str | Path, columns: Sequence[str], *, every: int = 1) ->
     Parameters
     ----------
     path : str or Path
-        Parquet file with a column "era" ("0001" or "era1"), columns "feature_..." and "target...".
+        Parquet file with a column "era" ("0001" or "era1"), columns ``feature_...`` and ``target...``.
     columns : sequence of str
         Features and targets wanted, by name; the main target first among the targets.
     every : int
