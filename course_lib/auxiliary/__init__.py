@@ -10,6 +10,7 @@ from importlib import import_module
 _HOME = {
     "Improvement": "improvement",
     "JointNetwork": "joint",
+    "MolGroup": "molgroup",
     "Task": "tasks",
     "fisher_diagonal": "similarity",
     "principal_gradient_distance": "gradients",

@@ -17,10 +17,17 @@ from course_lib.featurize.graphs import ATOM_FEATURES, BOND_FEATURES
 from course_lib.models.gnn import CHUNK, GIN, SIZE, Batch, batch
 from course_lib.models.network import _one_thread, seeded
 
-__all__ = ["GAT", "JointNetwork", "deal", "task_loss"]
+__all__ = ["GAT", "JointNetwork", "deal", "pool", "task_loss"]
 
 CHECK_EVERY = 25  # steps between two looks at the validation molecules
 SLOPE = 0.2  # of the leaky ReLU in the attention
+
+
+def pool(h: torch.Tensor, molecules: Batch) -> torch.Tensor:
+    """Sum (divided by 10) and mean over the atoms of each molecule, as the course's GIN has it."""
+    total = h.new_zeros(molecules.n_molecules, h.shape[1]).index_add(0, molecules.molecule, h)
+    size = torch.bincount(molecules.molecule, minlength=molecules.n_molecules)[:, None]
+    return torch.cat([total / SIZE, total / size], dim=1)
 
 
 class GAT(nn.Module):
@@ -66,9 +73,7 @@ class GAT(nn.Module):
             weight = self.weights(number, h, molecules)[:, None]
             message = weight * self.senders[number](h).index_select(0, molecules.source)
             h = h + layer(torch.zeros_like(h).index_add(0, molecules.target, message))
-        total = h.new_zeros(molecules.n_molecules, h.shape[1]).index_add(0, molecules.molecule, h)
-        size = torch.bincount(molecules.molecule, minlength=molecules.n_molecules)[:, None]
-        return torch.cat([total / SIZE, total / size], dim=1)
+        return pool(h, molecules)
 
 
 TRUNKS = {"gin": GIN, "gat": GAT}
