@@ -5,7 +5,7 @@ On the command line: ``python -m course_lib report FILE --target COLUMN``.
 
 from __future__ import annotations
 
-from importlib import import_module
+from course_lib._lazy import attach
 
 _HOME = {
     "CVPlus": "intervals",
@@ -16,14 +16,4 @@ _HOME = {
     "report": "run",
     "study": "findings",
 }
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+__getattr__, __dir__, __all__ = attach(__name__, _HOME)
