@@ -57,7 +57,7 @@ def verdicts(trial: bool) -> list[dict]:
             path = Path(folder.name) / "draw.csv"
             pd.DataFrame({"smiles": smiles, "y": draw(smiles, rng)}).to_csv(path, index=False)
             found = study(*read_table(path, target="y"), quick=True, random_state=seed)
-            p = found.numbers.get("scrambling", {}).get("p")
+            p = (found.numbers.get("scrambling") or {}).get("p")
             lines.append({"draw": seed, "values": kind, "verdict": found.verdict, "model": found.recommended, "p": p})
     return lines
 
