@@ -100,15 +100,16 @@ def course_map(rows: list[Lesson], slug: str, version: str) -> str:
 def claims_table(rows: list[Lesson]) -> str:
     """Return the claims of the lessons that are ready, with the full runs' verdicts, as a Markdown table."""
     from course_lib.teaching import ledger, load_claims
+    from course_lib.teaching.claims import OPEN
 
     rules, table = load_claims(), ledger()
     ready = {row.number for row in rows if row.stem}
-    shown = table[table["lesson"].isin(ready) | table["estimate"].notna()]
+    shown = table[table["lesson"].isin(ready) | (table["verdict"] != OPEN)]
     if shown.empty:
         return "None of the claims has been decided yet."
     lines = ["| claim | holds if | measured (95 % interval) | verdict |", "|---|---|---|---|"]
     for row in shown.itertuples():
-        measured = "no full run yet"
+        measured = "no full run yet" if row.verdict == OPEN else f"region by region, in lesson {row.lesson}"
         if row.estimate == row.estimate:
             unit = rules[row.Index].unit
             measured = f"{row.estimate:.3g} ({row.low:.3g} to {row.high:.3g}), {int(row.n_units)} {unit}s"

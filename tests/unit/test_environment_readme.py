@@ -6,10 +6,12 @@ import re
 import tomllib
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import yaml
 
 import readme
+from course_lib.teaching.claims import RESULT_COLUMNS, load_claims
 from environment_rules import ROOT, read
 
 README = read("README.md")
@@ -28,6 +30,16 @@ def test_a_changed_table_is_noticed():
 def test_missing_markers_are_an_error():
     with pytest.raises(ValueError, match="'claims'"):
         readme.render(README.replace("<!-- claims: end -->", ""))
+
+
+def test_a_claim_decided_region_by_region_is_not_called_undone(tmp_path, monkeypatch):
+    rule = load_claims()["D4"]
+    decided = {**dict.fromkeys(RESULT_COLUMNS, 1), "claim": "D4", "endpoint": rule.endpoint}
+    rows = [{**decided, "verdict": verdict, "region": verdict} for verdict in ("holds", "undecided")]
+    pd.DataFrame(rows).to_csv(tmp_path / "panel_claims.csv", index=False)
+    monkeypatch.setenv("COURSE_RESULTS", str(tmp_path))
+    line = next(line for line in readme.render(README).splitlines() if "**D4**" in line)
+    assert line.endswith("| region by region, in lesson 09 | holds in 1; undecided in 1 |")
 
 
 def foreign_links(text: str) -> list[str]:
