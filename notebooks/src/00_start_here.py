@@ -51,6 +51,7 @@ from course_lib.teaching.demos import TRUE_ERROR, score_histogram, simulated_sco
 # - [05 Calibration](05_calibration.ipynb): a model says "give or take 8"; does it keep its word?
 # - [07 Bayesian optimisation](07_bayesian_optimisation.ipynb): which bottle next, and what was the doubt worth?
 # - [08 Generalisation and data size](08_generalisation.ipynb): new in what way, and how many molecules does it take?
+# - [09 Bayesian neural networks](09_bayesian_neural_networks.ipynb): a score with a distribution, and a doubt that should warn of bad days
 # - [10 Your own data](10_your_own_data.ipynb): from a messy table to a page that a colleague can read, doubt and use
 #
 # If you have 90 minutes: this lesson, lesson 01, and the leak of lesson 03.
