@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ import torch
 
 from course_lib.auxiliary.gate import Drawn, Gate, Network, auxiliary_losses, meta_gradient
 from course_lib.auxiliary.joint import deal, task_loss
-from course_lib.auxiliary.tasks import Task, read_tasks
-from course_lib.featurize import graphs, maccs
+from course_lib.auxiliary.tasks import Task, key_table, read_tasks
+from course_lib.featurize import graphs
 from course_lib.models.gnn import batch
 from course_lib.models.network import _one_thread, seeded
 
@@ -26,19 +25,13 @@ PUBLISHED_THRESHOLD = 0.6  # of alpha
 LAST, FIRST = 0.1, 0.1  # shares of the steps: scored; taken before the gate starts to learn
 
 
-@lru_cache(maxsize=64)
-def _keys(smiles: tuple[str, ...]) -> torch.Tensor:
-    """MACCS keys; they take longer than a training step, and every start asks for the same."""
-    return torch.from_numpy(maccs(smiles).to_numpy(np.float32))
-
-
 class _Drawer:
     """Batches of one data set."""
 
     def __init__(self, task: Task, batch_size: int, random_state) -> None:
         self.graphs = graphs(task.smiles)
         self.y = torch.as_tensor(task.labels(), dtype=torch.float32)
-        self.keys = _keys(tuple(task.smiles))
+        self.keys = torch.from_numpy(key_table(task))
         self.binary = task.binary
         self.dealer = deal(len(task), batch_size, random_state)
 
@@ -121,7 +114,7 @@ class MolGroup:
         tau: float = 0.1,
         learning_rate: float = 1e-3,
         batch_size: int = 32,
-        hidden: int = 64,
+        hidden: int = 32,
         n_layers: int = 3,
         dropout: float = 0.0,
         random_state: int = 0,

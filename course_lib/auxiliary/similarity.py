@@ -16,8 +16,8 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
-from course_lib.auxiliary.tasks import Task, read_task
-from course_lib.featurize import graphs, maccs
+from course_lib.auxiliary.tasks import Task, key_table, read_task
+from course_lib.featurize import graphs
 from course_lib.models.gnn import GIN, batch
 from course_lib.models.network import seeded
 
@@ -42,7 +42,7 @@ def _table(distributions: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 def _keys(task: Task) -> np.ndarray:
     """How the set MACCS keys of a data set divide among the 166 keys."""
-    on = maccs(task.smiles).to_numpy(float)
+    on = key_table(task).astype(float)
     frequency = (on.sum(axis=0) + PSEUDO_COUNT) / (len(on) + 2 * PSEUDO_COUNT)
     return frequency / frequency.sum()
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from course_lib.featurize import maccs
 from course_lib.molecules import identity
 from course_lib.splits import assert_no_leak
 
-__all__ = ["Task", "read_tasks"]
+__all__ = ["Task", "key_table", "read_task", "read_tasks"]
 
 FEWEST = 10  # molecules of a data set
 
@@ -152,3 +154,13 @@ def read_tasks(
     task = read_task("target", target)
     assert_no_leak(task.groups, held)
     return task, {name: read_task(name, data).without(held) for name, data in auxiliaries.items()}
+
+
+@lru_cache(maxsize=20_000)
+def _keys(smiles: str) -> np.ndarray:
+    return maccs([smiles]).to_numpy(np.float32)[0]
+
+
+def key_table(task: Task) -> np.ndarray:
+    """MACCS keys of a task's molecules, 0 and 1, shape (n, 166); a molecule met before comes from memory."""
+    return np.array([_keys(text) for text in task.smiles])
