@@ -156,7 +156,7 @@ def main() -> None:
         spread = table.groupby(["set", "model"])["coverage"].agg(["mean", "sem"]).round(3)
         print(spread.to_string())
     if not options.trial:
-        table.to_csv(ROOT / "results" / f"bench_report_{options.part}.csv", index=False)
+        table.to_csv(ROOT / "results" / f"bench_report_{options.part}.csv", index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
