@@ -22,6 +22,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.ready-$(shell $(if $(PYTHON),$(PYTHON),:) tools/environment.py hash 2>/dev/null)
 PIP := $(RUN) -m pip --disable-pip-version-check
+# What only the site needs comes on top; setting up again forgets it.
+SITE_STAMP := $(STAMP)-site-$(shell cksum <requirements-site.txt 2>/dev/null | cut -d ' ' -f 1)
 
 # One thread a process: parallelism is over molecules, splits and notebooks. Idle threads sleep instead of spinning.
 export OMP_WAIT_POLICY := passive
@@ -33,7 +35,7 @@ export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 JOBS ?= 2
 PYTEST := $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help lab setup test lint test-unit test-nb test-slow notebooks course reproduce bench student readme
+.PHONY: help lab setup test lint test-unit test-nb test-slow notebooks course reproduce bench student readme site
 
 lab: $(STAMP)  ## open JupyterLab at notebook 00 (ARGS=--no-browser prints the address and token instead)
 	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
@@ -81,6 +83,9 @@ readme: $(STAMP)  ## picture, course map and table of claims of README.md, from 
 	$(RUN) tools/overview.py
 	$(RUN) tools/readme.py $(ARGS)
 
+site: $(SITE_STAMP)  ## the course as a web site in build/site, from the stored outputs; checks its links and pictures
+	$(RUN) tools/build_site.py $(ARGS)
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
@@ -96,4 +101,10 @@ $(STAMP):
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@$(PIP) check
 	@$(RUN) tools/environment.py jupyter
+	@touch $@
+
+$(SITE_STAMP): $(STAMP)
+	@rm -f $(STAMP)-site-*
+	$(PIP) install -c requirements.txt -r requirements-site.txt
+	@$(PIP) check
 	@touch $@
