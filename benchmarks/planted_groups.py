@@ -46,7 +46,7 @@ N_TARGET, N_AUXILIARY = 200, 500
 NOISE_TARGET, NOISE_AUXILIARY = 0.3, 0.5
 PERIOD = 6.0
 COPIES, OTHERS = ("copy", "negated"), ("shuffled", "unrelated")
-ONE_ROUND = {"rounds": 1, "n_seeds": 1}
+ONE_ROUND = {"rounds": 1, "n_seeds": 1, "n_steps": 100}
 # name here -> (method of auxiliary.select, options)
 METHODS: dict[str, tuple[str, dict]] = {
     "random": ("random", {}),
@@ -61,7 +61,7 @@ METHODS: dict[str, tuple[str, dict]] = {
         {**ONE_ROUND, "meta_batch": "same", "centred": False, "control": False},
     ),
     "molgroup independent batch": ("molgroup", {**ONE_ROUND}),
-    "molgroup": ("molgroup", {"rounds": 1, "n_seeds": 3}),
+    "molgroup": ("molgroup", {**ONE_ROUND, "n_seeds": 3}),
     "forward search": ("forward search", {"hidden": 32, "n_steps": 300}),
 }
 QUICK = list(METHODS)[:7]
@@ -124,6 +124,40 @@ def right(scores: pd.Series) -> bool:
     return bool(scores[list(COPIES)].min() > scores[list(OTHERS)].max())
 
 
+def measure(smiles: np.ndarray, draw: Callable[[np.random.Generator], np.ndarray], method: str, n_seeds: int) -> dict:
+    """Let a method choose for each seed: how often it was right, its seconds and its mean scores."""
+    name, settings = METHODS[method]
+    for remembered in (tasks._keys, recommendation._properties):
+        remembered.cache_clear()
+    runs = []
+    for seed in range(n_seeds):
+        target, auxiliaries = plant(smiles, draw, seed)
+        runs.append(auxiliary.select(name, target, auxiliaries, k=2, random_state=seed, **settings))
+    n_right = sum(right(run.scores) for run in runs)
+    seconds = [run.seconds for run in runs]
+    return {
+        "n_seeds": n_seeds,
+        "n_right": n_right,
+        "share_right": n_right / n_seeds,
+        "seconds_first": seconds[0],
+        "seconds": np.mean(seconds),
+        **pd.DataFrame([run.scores for run in runs]).mean(),
+    }
+
+
+def keep(row: dict) -> None:
+    """Put a row into the table, in place of an earlier one of the same truth and method."""
+    where = {"cores": os.cpu_count(), "python": platform.python_version(), "date": date.today().isoformat()}
+    table = pd.DataFrame([{**row, **where}])
+    if TABLE.exists():
+        before = pd.read_csv(TABLE)
+        same = (before["truth"] == row["truth"]) & (before["method"] == row["method"])
+        table = pd.concat([before[~same], table], ignore_index=True)
+    order = {name: number for number, name in enumerate([*TRUTHS, *METHODS])}
+    table = table.sort_values(["truth", "method"], key=lambda column: column.map(order), kind="stable")
+    table.to_csv(TABLE, index=False, float_format="%.4g", lineterminator="\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=QUICK)
@@ -132,38 +166,15 @@ def main() -> None:
     parser.add_argument("--trial", action="store_true", help="one seed; writes nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    smiles, rows = pool(), []
+    smiles = pool()
     for truth in options.truths:
         draw = TRUTHS[truth](smiles)
-        found: dict[str, list[auxiliary.Selection]] = {method: [] for method in options.methods}
-        for seed in range(1 if options.trial else options.seeds):
-            target, auxiliaries = plant(smiles, draw, seed)
-            for method in options.methods:
-                name, settings = METHODS[method]
-                if seed == 0:
-                    for remembered in (tasks._keys, recommendation._properties):
-                        remembered.cache_clear()
-                found[method].append(auxiliary.select(name, target, auxiliaries, k=2, random_state=seed, **settings))
-        for method, runs in found.items():
-            scores = pd.DataFrame([run.scores for run in runs])
-            correct = [right(run.scores) for run in runs]
-            row = {"truth": truth, "method": method, "n_seeds": len(runs), "n_right": sum(correct)}
-            seconds = [run.seconds for run in runs]
-            row |= {"share_right": np.mean(correct), "seconds_first": seconds[0], "seconds": np.mean(seconds)}
-            rows.append({**row, **scores.mean()})
-            print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=len(rows) == 1), flush=True)
-    where = {"cores": os.cpu_count(), "python": platform.python_version(), "date": date.today().isoformat()}
-    table = pd.DataFrame(rows).assign(**where)
-    if options.trial:
-        return
-    if TABLE.exists():
-        before = pd.read_csv(TABLE)
-        new = set(zip(table["truth"], table["method"], strict=True))
-        kept = [key not in new for key in zip(before["truth"], before["method"], strict=True)]
-        table = pd.concat([before[kept], table], ignore_index=True)
-    order = {name: number for number, name in enumerate([*TRUTHS, *METHODS])}
-    table = table.sort_values(["truth", "method"], key=lambda column: column.map(order), kind="stable")
-    table.to_csv(TABLE, index=False, float_format="%.4g", lineterminator="\n")
+        for method in options.methods:
+            found = measure(smiles, draw, method, 1 if options.trial else options.seeds)
+            row = {"truth": truth, "method": method, **found}
+            print(pd.DataFrame([row]).round(3).to_string(index=False, header=method == options.methods[0]), flush=True)
+            if not options.trial:
+                keep(row)
 
 
 if __name__ == "__main__":
