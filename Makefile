@@ -35,7 +35,7 @@ export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 JOBS ?= 2
 PYTEST := $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help lab setup test lint test-unit test-nb test-slow notebooks course reproduce bench student readme site
+.PHONY: help lab setup test lint test-unit test-nb test-slow test-browser notebooks course reproduce bench student readme site upgrade
 
 lab: $(STAMP)  ## open JupyterLab at notebook 00 (ARGS=--no-browser prints the address and token instead)
 	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
@@ -58,6 +58,10 @@ test-nb: $(STAMP)  ## notebooks only
 test-slow: $(STAMP)  ## full rebuild of the notebooks and tests in clean environments (some 10 minutes)
 	$(RUN) -m pytest -m slow tests $(ARGS)
 
+test-browser: $(STAMP)  ## lessons in JupyterLab, in headless Chromium (apt install chromium, or CHROMIUM=path)
+	$(PIP) install --quiet playwright==1.65.2
+	$(RUN) -m pytest -m browser tests $(ARGS)
+
 notebooks: $(STAMP)  ## build and execute the notebooks from notebooks/src, and the README's tables
 	$(RUN) tools/build_notebooks.py $(ARGS)
 	$(RUN) tools/readme.py
@@ -70,6 +74,7 @@ reproduce: $(STAMP)  ## the full runs behind results/ (hours; goes on where it s
 	$(RUN) tools/reproduce_dionysus.py $(ARGS)
 	$(RUN) tools/reproduce_bo.py $(ARGS)
 	$(RUN) tools/reproduce_panel.py $(ARGS)
+	$(RUN) tools/reproduce_molgroup.py $(ARGS)
 
 bench: $(STAMP)  ## the benchmarks against what a user would pick instead (on an idle machine)
 	$(RUN) benchmarks/augmentation.py $(ARGS)
@@ -86,8 +91,11 @@ readme: $(STAMP)  ## picture, course map and table of claims of README.md, from 
 site: $(SITE_STAMP)  ## the course as a web site in build/site, from the stored outputs; checks its links and pictures
 	$(RUN) tools/build_site.py $(ARGS)
 
+upgrade: $(STAMP)  ## renew the pins within their ranges (ARGS=--check only says what would change)
+	$(RUN) tools/upgrade.py $(ARGS)
+
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 $(STAMP):
 	@$(if $(PYTHON),$(PYTHON),false) -c '$(USABLE)' 2>/dev/null || { \
