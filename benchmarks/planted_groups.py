@@ -46,7 +46,7 @@ N_TARGET, N_AUXILIARY = 200, 500
 NOISE_TARGET, NOISE_AUXILIARY = 0.3, 0.5
 PERIOD = 6.0
 COPIES, OTHERS = ("copy", "negated"), ("shuffled", "unrelated")
-ONE_ROUND = {"rounds": 1, "n_seeds": 1, "n_steps": 100}
+ONE_ROUND = {"rounds": 1, "n_seeds": 1}
 # name here -> (method of auxiliary.select, options)
 METHODS: dict[str, tuple[str, dict]] = {
     "random": ("random", {}),
