@@ -5,7 +5,7 @@ Names are imported when they are first used: ``from course_lib.auxiliary import 
 
 from __future__ import annotations
 
-from importlib import import_module
+from course_lib._lazy import attach
 
 _HOME = {
     "Improvement": "improvement",
@@ -25,14 +25,4 @@ _HOME = {
     "target_errors": "improvement",
     "task_similarity": "similarity",
 }
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+__getattr__, __dir__, __all__ = attach(__name__, _HOME)
