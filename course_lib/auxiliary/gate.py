@@ -14,8 +14,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from course_lib.auxiliary.joint import pool, task_loss
-from course_lib.models.gnn import GIN, Batch
+from course_lib.auxiliary.joint import task_loss
+from course_lib.models.gnn import GIN, Batch, pool
 
 __all__ = ["Drawn", "Gate", "Network", "Set2Set", "auxiliary_losses", "lookahead", "meta_gradient", "mixed"]
 
@@ -42,11 +42,6 @@ class Drawn(NamedTuple):
     binary: bool
 
 
-def _layer(gin: GIN, number: int, h: torch.Tensor, molecules: Batch) -> torch.Tensor:
-    message = functional.relu(h.index_select(0, molecules.source) + gin.bonds[number](molecules.bonds))
-    return h + gin.layers[number](h.index_add(0, molecules.target, message))
-
-
 def mixed(shared: GIN, own: GIN, alpha: torch.Tensor | float, molecules: Batch) -> torch.Tensor:
     """Features of molecules by a mixture of two networks, at the encoder and at every layer.
 
@@ -71,7 +66,7 @@ def mixed(shared: GIN, own: GIN, alpha: torch.Tensor | float, molecules: Batch) 
     """
     h = alpha * shared.encoder(molecules.atoms) + (1 - alpha) * own.encoder(molecules.atoms)
     for number in range(len(shared.layers)):
-        h = alpha * _layer(shared, number, h, molecules) + (1 - alpha) * _layer(own, number, h, molecules)
+        h = alpha * shared.step(number, h, molecules) + (1 - alpha) * own.step(number, h, molecules)
     return pool(h, molecules)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional
 
+from course_lib.auxiliary.joint import task_loss
 from course_lib.auxiliary.tasks import Task, read_tasks
 from course_lib.featurize import graphs
 from course_lib.models.gnn import GIN, batch
@@ -26,7 +26,7 @@ def _direction(task: Task, n_molecules: int, hidden: int, n_layers: int, seed: i
         network = nn.ModuleDict({"trunk": GIN(hidden, n_layers), "head": nn.Linear(2 * hidden, 1)}).eval()
     output = network["head"](network["trunk"](batch(graphs(task.smiles[rows]))))[:, 0]
     y = torch.as_tensor(task.labels()[rows], dtype=torch.float32)
-    loss = functional.binary_cross_entropy_with_logits(output, y) if task.binary else functional.mse_loss(output, y)
+    loss = task_loss(output, y, task.binary)
     gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(network["trunk"].parameters()))])
     return gradient / gradient.norm().clamp_min(1e-12)
 

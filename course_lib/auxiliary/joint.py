@@ -8,26 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
 from torch import nn
 from torch.nn import functional
 
 from course_lib.auxiliary.tasks import Task, read_task, read_tasks
+from course_lib.evaluate import log_loss, rmse
 from course_lib.featurize import graphs
 from course_lib.featurize.graphs import ATOM_FEATURES, BOND_FEATURES
-from course_lib.models.gnn import CHUNK, GIN, SIZE, Batch, batch
-from course_lib.models.network import _one_thread, seeded
+from course_lib.models.gnn import GIN, Batch, batch, in_chunks, pool
+from course_lib.models.network import one_thread, seeded
 
-__all__ = ["GAT", "JointNetwork", "deal", "pool", "task_loss"]
+__all__ = ["GAT", "JointNetwork", "deal", "task_loss"]
 
 CHECK_EVERY = 25  # steps between two looks at the validation molecules
 SLOPE = 0.2  # of the leaky ReLU in the attention
-
-
-def pool(h: torch.Tensor, molecules: Batch) -> torch.Tensor:
-    """Sum (divided by 10) and mean over the atoms of each molecule, as the course's GIN has it."""
-    total = h.new_zeros(molecules.n_molecules, h.shape[1]).index_add(0, molecules.molecule, h)
-    size = torch.bincount(molecules.molecule, minlength=molecules.n_molecules)[:, None]
-    return torch.cat([total / SIZE, total / size], dim=1)
 
 
 class GAT(nn.Module):
@@ -188,7 +183,7 @@ class JointNetwork:
         self.mean_, self.scale_ = task.scale()
         self.binary_ = task.binary
         tasks = [task, *(others[name] for name in sorted(others))]
-        with _one_thread(), seeded(self.random_state):
+        with one_thread(), seeded(self.random_state):
             self._train(tasks, watched)
         return self
 
@@ -232,18 +227,11 @@ class JointNetwork:
         """Predict the target: a value in its unit, or the probability of class 1. Shape (n,)."""
         molecules, training = graphs(smiles), self.trunk_.training
         self.trunk_.eval()
-        with torch.no_grad():
-            parts = [
-                self.head_(self.trunk_(batch(molecules[i : i + CHUNK])))[:, 0] for i in range(0, len(molecules), CHUNK)
-            ]
+        output = in_chunks(lambda part: self.head_(self.trunk_(part))[:, 0], molecules)
         self.trunk_.train(training)
-        output = torch.cat(parts).double()
-        return (torch.sigmoid(output) if self.binary_ else output * self.scale_ + self.mean_).numpy()
+        return expit(output) if self.binary_ else output * self.scale_ + self.mean_
 
     def error(self, smiles: Iterable[str], y: Iterable[float]) -> float:
         """Root mean squared error in the target's unit, or of classes the log loss in nats."""
-        found, y = self.predict(smiles), np.asarray(y, dtype=float)
-        if self.binary_:
-            p = np.clip(found, 1e-7, 1 - 1e-7)
-            return float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
-        return float(np.sqrt(np.mean((found - y) ** 2)))
+        found = self.predict(smiles)
+        return log_loss(y, np.clip(found, 1e-7, 1 - 1e-7)) if self.binary_ else rmse(y, found)

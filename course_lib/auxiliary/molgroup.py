@@ -16,7 +16,7 @@ from course_lib.auxiliary.joint import deal, task_loss
 from course_lib.auxiliary.tasks import Task, key_table, read_tasks
 from course_lib.featurize import graphs
 from course_lib.models.gnn import batch
-from course_lib.models.network import _one_thread, seeded
+from course_lib.models.network import one_thread, seeded
 
 __all__ = ["MolGroup"]
 
@@ -199,7 +199,7 @@ class MolGroup:
         if self.control:
             names.append(CONTROL)
             tasks.append(replace(target, y=np.random.default_rng(seed).permutation(target.y)))
-        with _one_thread(), seeded(seed):
+        with one_thread(), seeded(seed):
             ours = Network(self.hidden, self.n_layers, self.dropout)
             first = Network(self.hidden, self.n_layers, self.dropout)
             owners = [deepcopy(first) for _ in tasks]  # what tells auxiliaries apart is what is learned

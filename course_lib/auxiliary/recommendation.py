@@ -93,7 +93,8 @@ def recommend(
     Returns
     -------
     dict of str to float
-        In the order given. At most 1, a perfect auxiliary of a target that nothing else predicts.
+        In the order given. At most 1, a perfect auxiliary of a target that nothing else predicts. What does not help
+        scatters about 0 by some hundredths with the seed: look at more than one before trusting a small score.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from sklearn.linear_model import Ridge
 
 from course_lib.auxiliary.tasks import Task, read_tasks
 from course_lib.featurize import morgan
+from course_lib.splits import GroupKFold, assert_no_leak
 
 __all__ = ["correlation", "predict_target", "ridge_transfer"]
 
@@ -27,9 +28,11 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def fold_of_rows(task: Task, random_state: int) -> np.ndarray:
     """Deal the molecules of a task to folds; rows of one molecule lie in one. Shape (n,)."""
-    _, molecule = np.unique(task.groups.astype(str), return_inverse=True)
-    dealt = np.random.default_rng(random_state).permutation(molecule.max() + 1) % N_FOLDS
-    return dealt[molecule]
+    folds = np.empty(len(task), dtype=int)
+    splitter = GroupKFold(N_FOLDS, shuffle=True, random_state=random_state)
+    for number, (_, test) in enumerate(splitter.split(task.smiles, groups=task.groups)):
+        folds[test] = number
+    return folds
 
 
 def predict_target(fit_predict, target: Task, auxiliary: Task, folds: np.ndarray) -> np.ndarray:
@@ -56,6 +59,7 @@ def predict_target(fit_predict, target: Task, auxiliary: Task, folds: np.ndarray
     for fold in np.unique(folds):
         test = np.flatnonzero(folds == fold)
         seen = np.isin(auxiliary.groups.astype(str), target.groups[test].astype(str))
+        assert_no_leak(auxiliary.groups[~seen], target.groups[test])
         for row, value in zip(test, fit_predict(np.flatnonzero(~seen), test), strict=True):
             parts[row] = value
     return np.array([parts[row] for row in range(len(target))])

@@ -75,6 +75,13 @@ def batch(molecules: Iterable[Graph]) -> Batch:
     )
 
 
+def pool(h: torch.Tensor, molecules: Batch) -> torch.Tensor:
+    """Sum (divided by 10) and mean over the atoms of each molecule: (n_atoms, p) to (n_molecules, 2 * p)."""
+    total = h.new_zeros(molecules.n_molecules, h.shape[1]).index_add(0, molecules.molecule, h)
+    size = torch.bincount(molecules.molecule, minlength=molecules.n_molecules)[:, None]
+    return torch.cat([total / SIZE, total / size], dim=1)
+
+
 class GIN(nn.Module):
     """Graph isomorphism network with bond features: :class:`Batch` in, one row of features a molecule out.
 
@@ -115,15 +122,16 @@ class GIN(nn.Module):
 
     def forward(self, molecules: Batch) -> torch.Tensor:
         """Features of the molecules, shape (n_molecules, 2 * hidden)."""
-        atoms, bonds, source, target, molecule, n_molecules = molecules
-        h = self.encoder(atoms)
-        for bond, layer in zip(self.bonds, self.layers, strict=True):
-            # index_select, not h[source]: the gradient of the latter is added up in any order by several threads
-            message = functional.relu(h.index_select(0, source) + bond(bonds))
-            h = h + layer(h.index_add(0, target, message))
-        total = h.new_zeros(n_molecules, h.shape[1]).index_add(0, molecule, h)
-        size = torch.bincount(molecule, minlength=n_molecules)[:, None]
-        return torch.cat([total / SIZE, total / size], dim=1)
+        h = self.encoder(molecules.atoms)
+        for number in range(len(self.layers)):
+            h = self.step(number, h, molecules)
+        return pool(h, molecules)
+
+    def step(self, number: int, h: torch.Tensor, molecules: Batch) -> torch.Tensor:
+        """Features of the atoms after one layer, shape (n_atoms, hidden) as before it."""
+        # index_select, not h[source]: the gradient of the latter is added up in any order by several threads
+        message = functional.relu(h.index_select(0, molecules.source) + self.bonds[number](molecules.bonds))
+        return h + self.layers[number](h.index_add(0, molecules.target, message))
 
 
 class SmilesInput:
@@ -177,7 +185,7 @@ class _Network(nn.Module):
         return self.output(functional.relu(self.embedding(molecules)))[:, 0]
 
 
-def _in_chunks(function, molecules: list[Graph]) -> np.ndarray:
+def in_chunks(function, molecules: list[Graph]) -> np.ndarray:
     """Values of function(batch) for all molecules, without gradients."""
     with torch.no_grad():
         parts = [function(batch(molecules[i : i + CHUNK])) for i in range(0, len(molecules), CHUNK)]
@@ -286,11 +294,11 @@ class TrainedNetwork(SmilesInput):
 
     def _outputs(self, molecules) -> np.ndarray:
         """Return outputs of the members, shape (n_members, n)."""
-        return np.stack([_in_chunks(network, molecules) for network in self.members_])
+        return np.stack([in_chunks(network, molecules) for network in self.members_])
 
     def _embeddings(self, molecules) -> list[np.ndarray]:
         """Embedding of each member, shape (n, dim)."""
-        return [_in_chunks(network.embedding, molecules) for network in self.members_]
+        return [in_chunks(network.embedding, molecules) for network in self.members_]
 
 
 class GNNRegressor(TrainedNetwork, PredictiveRegressor):

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-__all__ = ["PrincipalAxes", "seeded", "train"]
+__all__ = ["PrincipalAxes", "one_thread", "seeded", "train"]
 
 MIN_FOR_VALIDATION = 10  # fewer training rows cannot spare any
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread inside the block, so that sums come out the same on any machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -61,7 +62,7 @@ class PrincipalAxes:
         return torch.as_tensor((X - self.mean) @ self.axes, dtype=torch.float32)
 
 
-@_one_thread()
+@one_thread()
 def train(
     network: torch.nn.Module,
     loss: Callable[[torch.Tensor], torch.Tensor],

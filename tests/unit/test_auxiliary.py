@@ -22,15 +22,9 @@ from course_lib.featurize import maccs, morgan
 from course_lib.molecules import MoleculeError
 from course_lib.splits import LeakError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"hidden": 16, "n_layers": 2, "n_molecules": 40}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

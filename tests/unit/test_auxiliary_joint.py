@@ -19,15 +19,9 @@ from course_lib.models.network import seeded
 from course_lib.molecules import identity
 from course_lib.splits import LeakError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"hidden": 16, "n_layers": 2, "n_steps": 30, "batch_size": 16, "dropout": 0.0}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -25,15 +25,9 @@ from course_lib.models.gnn import batch
 from course_lib.models.network import seeded
 from course_lib.molecules import identity
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"hidden": 8, "n_layers": 2, "n_steps": 10, "batch_size": 8, "n_seeds": 1, "rounds": 1, "learning_rate": 1e-2}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from course_lib.auxiliary import RIVALS, recommend, rivals, select
 from course_lib.auxiliary.transfer import predict_target
 from course_lib.datasets import load
 from course_lib.molecules import identity
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS = {
     "task": {"hidden": 8, "n_layers": 1, "n_molecules": 20},
@@ -42,14 +43,6 @@ def pool(benchmark):
 @pytest.fixture(scope="module", params=["linear", "wave"])
 def planted(request, benchmark, pool):
     return benchmark.plant(pool, benchmark.TRUTHS[request.param](pool), seed=100)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +79,14 @@ def test_right_needs_both_copies_on_top(benchmark):
 
 
 # --- the recommendation ---
-def test_the_recommendation_finds_copies_on_both_truths(planted):
+def test_the_recommendation_finds_copies_on_both_truths(benchmark, planted):
+    """Whatever the folds: what does not help scatters about 0 by some hundredths, and copies stand above it."""
     target, others = planted
-    found = recommend(target, others)
+    found = pd.DataFrame([recommend(target, others, random_state) for random_state in range(2)])
     assert list(found) == list(others)
-    assert min(found["copy"], found["negated"]) > 0.05
-    assert max(found["shuffled"], found["unrelated"]) < 0.04
+    assert all(benchmark.right(scores) for _, scores in found.iterrows())
+    assert found[["copy", "negated"]].to_numpy().min() > 0
+    assert found[["shuffled", "unrelated"]].mean().abs().max() < 0.1
 
 
 def test_it_depends_neither_on_order_nor_on_company_nor_on_the_unit(small):

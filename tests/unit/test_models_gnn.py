@@ -25,6 +25,8 @@ from course_lib.models.network import train as train_network
 from course_lib.molecules import MoleculeError
 from course_lib.splits import GroupKFold
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"n_members": 1, "hidden": 16, "n_layers": 2, "dim": 8, "max_steps": 25}
 REGRESSORS, CLASSIFIERS = [GNNRegressor, GNNGPRegressor], [GNNClassifier, GNNGPClassifier]
 ALL = [*REGRESSORS, *CLASSIFIERS, GNNEmbedding]
@@ -34,14 +36,6 @@ ODD = ["C", "[Na+].[Cl-]", "*CC(*)c1ccccc1", "CC(=O)[O-].[NH4+]", "C[Si](C)(C)C"
 # check_estimator leaves out, by the models' tags, every check that passes a table of numbers as X: the models take
 # SMILES alone. What those checks are about is tested by hand below.
 EXPECTED_FAILURES: dict[str, str] = {}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import full_run
 import reproduce_molgroup as run
 from course_lib.molecules import identity
 from course_lib.teaching import load_claims
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MARGIN = {name: load_claims()[name].margin for name in run.CLAIMS}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # --- what is run ---
