@@ -429,6 +429,30 @@ class Claim:
             self._print("today", self._illustration)
         self._print_full_run()
 
+    def settle(self, meaning: Mapping[str, str]) -> None:
+        """Show the claim, the full run's value for each unit in its parts, and what the verdict means.
+
+        Parameters
+        ----------
+        meaning : mapping of str to str
+            A sentence for "holds" and for "does not hold"; one for "undecided" takes the place of the usual one.
+        """
+        import pandas as pd
+
+        self.show()
+        for path in sorted(results_dir().glob("*_claim_parts.csv")):
+            parts = pd.read_csv(path)
+            mine = parts[parts["claim"] == self.id].drop(columns="claim").dropna(axis=1, how="all")
+            if len(mine):
+                print("\n" + mine.round(3).to_string(index=False))
+        sentences = {
+            UNDECIDED: "These data do not settle it: the interval holds the margin.",
+            OPEN: "The full run is still to come.",
+        }
+        known = {**sentences, **meaning}
+        if self.verdict in known:  # several regions with several verdicts have no one sentence
+            print("\n" + wrap(known[self.verdict]))
+
     def _print(self, what: str, text: str) -> None:
         print(wrap(f"{self.id} {what:9} {text}", hanging=13))
 

@@ -1210,58 +1210,35 @@ quiz("05")
 # The rules below were written before the full run. This lesson ran none of the cells that decide them.
 
 # %% tags=["nbval-check-output"]
-parts_of_claims = full("dionysus_claim_parts")
-
-
-def settle(id, meaning):
-    """Show a claim, its value for each data set, and what the verdict means."""
-    c = claim(id)
-    c.show()
-    if parts_of_claims is not None:
-        mine = parts_of_claims[parts_of_claims["claim"] == id].dropna(axis=1, how="all")
-        if len(mine):
-            print("\n" + mine.drop(columns="claim").round(3).to_string(index=False))
-    if c.verdict in meaning:
-        print("\n" + meaning[c.verdict])
-    elif c.verdict == "undecided":
-        print("\nThese data sets do not settle it: the interval holds the margin.")
-    else:
-        print("\nThe full run is still to come.")
-
-
-settle(
-    "C2",
+claim("C2").settle(
     {
         "holds": "Both parts: Mordred leads over the models, and the GP leads on Mordred.",
         "does not hold": "At least one part fails: the columns above say which, and where.",
-    },
+    }
 )
 
 # %% tags=["nbval-check-output"]
-settle(
-    "C3",
+claim("C3").settle(
     {
         "holds": "On Morgan fingerprints the GP leads by more than 0.01.",
         "does not hold": "On Morgan fingerprints the GP does not lead by 0.01.",
-    },
+    }
 )
 
 # %% tags=["nbval-check-output"]
-settle(
-    "C4",
+claim("C4").settle(
     {
         "holds": "From 500 training molecules on, both lie within 0.05 of the best cell.",
         "does not hold": "Even from 500 molecules on, one of the two lies further behind.",
-    },
+    }
 )
 
 # %% tags=["nbval-check-output"]
-settle(
-    "C5",
+claim("C5").settle(
     {
         "holds": "With 100 molecules the embeddings lie within 0.05 of the best cell.",
         "does not hold": "With 100 molecules the embeddings lie more than 0.05 behind.",
-    },
+    }
 )
 
 # %% [markdown]

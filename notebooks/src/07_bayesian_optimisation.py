@@ -785,24 +785,6 @@ quiz("07")
 # feature. Today there is one rival, the GP on Morgan fingerprints, and no NGBoost.
 
 # %% tags=["nbval-check-output"]
-parts_of_claims = full("dionysus_claim_parts")
-
-
-def settle(c, meaning):
-    """Show a claim, its value for each data set, and what the verdict means."""
-    c.show()
-    if parts_of_claims is not None:
-        mine = parts_of_claims[parts_of_claims["claim"] == c.id].dropna(axis=1, how="all")
-        if len(mine):
-            print("\n" + mine.drop(columns="claim").round(3).to_string(index=False))
-    if c.verdict in meaning:
-        print("\n" + meaning[c.verdict])
-    elif c.verdict == "undecided":
-        print("\nThese data sets do not settle it: the interval holds the margin.")
-    else:
-        print("\nThe full run is still to come.")
-
-
 rival = campaigns(
     {
         "GP Morgan": {
@@ -816,12 +798,11 @@ rival = campaigns(
 half = at_budget(table, BUDGET // 2)["UCB"] - at_budget(rival, BUDGET // 2)["GP Morgan"]
 c6 = claim("C6")
 c6.illustrate(half.mean(), lower_end=t_interval(half).low, upper_end=t_interval(half).high)
-settle(
-    c6,
+c6.settle(
     {
         "holds": "Both lead by more than 0.02 of the hits after half the budget.",
         "does not hold": "At least one of the two does not lead by 0.02 of the hits.",
-    },
+    }
 )
 
 # %% [markdown]
@@ -837,12 +818,11 @@ print(f"hits early, greedy less {aware}: {t_interval(early)}")
 print(f"R2 at the end, {aware} less greedy: {t_interval(model)}")
 c7 = claim("C7")
 c7.illustrate(min(early.mean(), model.mean()) - 0.02, hits_early=early.mean(), r2=model.mean())
-settle(
-    c7,
+c7.settle(
     {
         "holds": "Both parts: more hits early, and a poorer model at the end.",
         "does not hold": "At least one part fails: the columns above say which, and where.",
-    },
+    }
 )
 
 # %% [markdown]

@@ -898,23 +898,16 @@ quiz("08")
 # The rule was written before the full run. Today's figures are an illustration: one data set, few draws, one small network.
 
 # %% tags=["nbval-check-output"]
-c8.show()
-claim_parts = full("dionysus_claim_parts")
-if claim_parts is not None:
-    mine = claim_parts[claim_parts["claim"] == "C8"].dropna(axis=1, how="all")
-    if len(mine):
-        print("\nset by set, each part from its own margin (above 0: it holds)")
-        print(mine.drop(columns="claim").round(3).to_string(index=False))
-meaning = {
-    "holds": "All three parts hold when every model takes its gradient steps.",
-    "does not hold": (
-        "At least one of the three parts fails clearly when every model takes its gradient "
-        "steps: the columns above say which, and where."
-    ),
-    "undecided": "With so few data sets the weakest part lies too near its margin.",
-    "not decided yet": "The full run is still to come.",
-}
-print("\n" + fill(meaning[c8.verdict], 90))
+c8.settle(
+    {
+        "holds": "All three parts hold when every model takes its gradient steps.",
+        "does not hold": (
+            "At least one of the three parts fails clearly when every model takes its gradient "
+            "steps: the columns above say which, and where."
+        ),
+        "undecided": "With so few data sets the weakest part lies too near its margin.",
+    }
+)
 
 # %% [markdown]
 # ## Take-away

@@ -217,6 +217,23 @@ def test_the_ledger_reads_the_full_runs(results, capsys):
     assert max(map(len, printed.splitlines())) <= 96
 
 
+def test_a_settled_claim_shows_its_parts_and_what_the_verdict_means(results, capsys):
+    a3 = claim("A3")
+    a3.settle({"holds": "It holds.", "does not hold": "It fails."})
+    assert capsys.readouterr().out.endswith("\nThe full run is still to come.\n")
+    measured = {id: planted(RULES[id], RULES[id].direction) for id in CLAIM_IDS if id[0] == "A"}
+    decide_family(measured).to_csv(results / "tg_claims.csv", index=False)
+    parts = pd.DataFrame(
+        {"claim": ["A3", "A2"], "set": ["octane", "logp"], "estimate": [0.12345, 0.5], "half": [0.2, 1]}
+    )
+    parts.to_csv(results / "tg_claim_parts.csv", index=False)
+    claim("A3").settle({"holds": "It holds.", "does not hold": "It fails."})
+    printed = capsys.readouterr().out
+    assert printed.endswith("\nIt holds.\n")
+    assert "octane     0.123   0.2" in printed
+    assert "logp" not in printed
+
+
 def test_a_secondary_endpoint_is_not_taken_for_the_verdict(results):
     measured = {id: planted(RULES[id], RULES[id].direction) for id in CLAIM_IDS if id[0] == "A"}
     table = decide_family(measured)
