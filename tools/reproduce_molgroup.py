@@ -36,6 +36,7 @@ from course_lib import datasets, featurize
 from course_lib.auxiliary import JointNetwork, select, structure_similarity, task_similarity
 from course_lib.auxiliary.improvement import grouped_split
 from course_lib.auxiliary.tasks import Task, read_task, read_tasks
+from course_lib.auxiliary.transfer import correlation
 from course_lib.evaluate import nadeau_bengio
 from course_lib.splits import ClusterKFold, ScaffoldKFold, assert_no_leak
 from full_run import FullRun, Stage
@@ -237,11 +238,6 @@ def asymmetry(table: pd.DataFrame) -> float:
     both = [name for name in wide.index if name in wide.columns]
     values = [abs(wide.loc[one, other] - wide.loc[other, one]) for i, one in enumerate(both) for other in both[i + 1 :]]
     return float(np.nanmean(values)) if values else np.nan
-
-
-def correlation(a: pd.Series, b: pd.Series) -> float:
-    """Pearson correlation over the auxiliaries of a target; 0 when one does not vary."""
-    return 0.0 if np.ptp(a) == 0 or np.ptp(b) == 0 else float(np.corrcoef(a, b)[0, 1])
 
 
 def b2(table: pd.DataFrame) -> pd.DataFrame:
