@@ -152,7 +152,7 @@ class _BNN:
             with pyro.plate("rows", n, subsample=torch.arange(len(y))):  # counts each row n / batch times
                 pyro.sample("y", self._likelihood(f), obs=y)
 
-        # Pyro's checks of every tensor in every step cost a sixth of the time; train() stops at a loss that is not finite
+        # Pyro's checks of each tensor in each step cost a sixth of the time; train() stops at a loss that is not finite
         with seeded(self.random_state), pyro.validation_enabled(False):
             start = {
                 name: torch.randn(prior.event_shape) * scales[name]
