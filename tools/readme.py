@@ -41,7 +41,7 @@ PLANNED = (
     Lesson("03", "Group k-fold and LightGBM", 75),
     Lesson("04", "Kinds of uncertainty", 75),
     Lesson("05", "Calibration", 90),
-    Lesson("06", "MolGroup: which other data help", 90),
+    Lesson("06", "MolGroup: which other data sets help?", 90),
     Lesson("07", "Bayesian optimisation", 60),
     Lesson("08", "Generalisation and data size", 60),
     Lesson("09", "Bayesian neural networks", 90),

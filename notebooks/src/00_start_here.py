@@ -49,6 +49,7 @@ from course_lib.teaching.demos import TRUE_ERROR, score_histogram, simulated_sco
 # - [03 Group k-fold and LightGBM](03_group_kfold_lightgbm.ipynb): a score that is too good, and what is left of it
 # - [04 Kinds of uncertainty](04_kinds_of_uncertainty.ipynb): what a model does not know, what nobody can, and when it is wrong and sure
 # - [05 Calibration](05_calibration.ipynb): a model says "give or take 8"; does it keep its word?
+# - [06 MolGroup](06_molgroup.ipynb): other tables at hand; which of them help, and which hurt?
 # - [07 Bayesian optimisation](07_bayesian_optimisation.ipynb): which bottle next, and what was the doubt worth?
 # - [08 Generalisation and data size](08_generalisation.ipynb): new in what way, and how many molecules does it take?
 # - [09 Bayesian neural networks](09_bayesian_neural_networks.ipynb): a score with a distribution, and a doubt that should warn of bad days
