@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -20,8 +21,7 @@ from typing import Any
 __all__ = ["each"]
 
 _START = 60.0  # seconds that a process may take to import what it needs
-_WORKERS: dict[str, _Worker] = {}  # one a function, kept while Python runs; a worker ends when its input does
-_LOCK = threading.Lock()
+_IDLE: dict[str, list[_Worker]] = {}  # by function, kept while Python runs; a worker ends when its input does
 
 
 class _Worker:
@@ -78,8 +78,10 @@ class _Worker:
         self.process.stdin.close()
 
 
-def each(function: str, texts: Iterable[str], seconds: float = 10.0) -> Iterator[tuple[Any, str | None]]:
-    """Apply a function to each text in a second process.
+def each(
+    function: str, texts: Iterable[str], seconds: float = 10.0, n_workers: int = 1
+) -> Iterator[tuple[Any, str | None]]:
+    """Apply a function to each text in a second process, or in several.
 
     Parameters
     ----------
@@ -88,6 +90,8 @@ def each(function: str, texts: Iterable[str], seconds: float = 10.0) -> Iterator
     texts : iterable of str
     seconds : float
         For one text. One that takes longer is given up.
+    n_workers : int
+        Processes that share the texts.
 
     Yields
     ------
@@ -98,15 +102,22 @@ def each(function: str, texts: Iterable[str], seconds: float = 10.0) -> Iterator
     Raises
     ------
     RuntimeError
-        When the process does not start.
+        When a process does not start.
     """
-    for text in texts:
-        with _LOCK:
-            worker = _WORKERS.get(function)
-            if worker is None or not worker.alive:
-                worker = _WORKERS[function] = _Worker(function)
-            answer = worker.ask(text, seconds)
-        yield answer
+
+    def answer(text: str) -> tuple[Any, str | None]:
+        try:
+            worker = idle.pop()  # one step for other threads, as is append
+        except IndexError:
+            worker = _Worker(function)
+        found = worker.ask(text, seconds)
+        if worker.alive:
+            idle.append(worker)
+        return found
+
+    idle = _IDLE.setdefault(function, [])
+    with ThreadPool(n_workers) as threads:  # each waits for a process
+        yield from threads.imap(answer, texts)
 
 
 def _serve(function: str) -> None:

@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -36,18 +37,18 @@ BASELINES = (CONSTANT, "nearest neighbours", "ridge on atom counts", "PLS on des
 _SECONDS = 30.0  # for the descriptors of one molecule
 
 
-def features(kind: str, smiles: list[str]) -> np.ndarray:
+def features(kind: str, smiles: list[str], n_jobs: int = 1) -> np.ndarray:
     """Table of shape (n, p) for canonical SMILES.
 
-    Descriptors are worked out in a second process. A molecule that takes longer than 30 s gets a row of NaN, which
-    models fill with medians.
+    Descriptors are worked out in `n_jobs` processes beside this one. A molecule that takes longer than 30 s gets a row
+    of NaN, which models fill with medians.
     """
     smiles = list(smiles)
     if kind == "counts":
         return baselines.AtomCounts().transform(smiles)
     if kind == "bits":
         return morgan(smiles).to_numpy(dtype=bool)
-    found = isolated.each("course_lib.report.models:descriptors", smiles, _SECONDS)
+    found = isolated.each("course_lib.report.models:descriptors", smiles, _SECONDS, effective_n_jobs(n_jobs))
     rows = [value for value, _ in settings.progress(found, "descriptors", len(smiles))]
     width = next((len(row) for row in rows if row), 1)
     return np.array([row if row else [np.nan] * width for row in rows], dtype=float)

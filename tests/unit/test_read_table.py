@@ -273,17 +273,18 @@ def test_cells_that_are_no_number(cell):
 
 
 # ------------------------------------------------------------------------------------------------- the second process
-def test_a_text_that_hangs_or_crashes_costs_its_own_row_only(monkeypatch):
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_text_that_hangs_or_crashes_costs_its_own_row_only(monkeypatch, n_workers):
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     start = time.perf_counter()
-    assert list(isolated.each("isolated_tasks:slow", ["a", "hang", "b"], seconds=0.5)) == [
+    assert list(isolated.each("isolated_tasks:slow", ["a", "hang", "b"], 0.5, n_workers)) == [
         ("A", None),
         (None, "no answer within 0.5 s"),
         ("B", None),
     ]
     assert time.perf_counter() - start < 30
-    assert list(isolated.each("isolated_tasks:crash", ["a", "crash", "b"])) == [
+    assert list(isolated.each("isolated_tasks:crash", ["a", "crash", "b"], n_workers=n_workers)) == [
         (None, "not to our taste"),
         (None, "it crashes the chemistry software"),
         (None, "not to our taste"),

@@ -19,7 +19,7 @@ from course_lib.datasets import TableError, read_table
 from course_lib.evaluate import conformal_intervals
 from course_lib.featurize import morgan
 from course_lib.models import baselines
-from course_lib.report import CVPlus, choose_split, predict, report, study
+from course_lib.report import CVPlus, choose_split, findings, predict, report, study
 from course_lib.report.findings import _against_mean, _noise
 from course_lib.report.models import CONSTANT, Probability, candidates, features
 from course_lib.report.saving import TRUSTED, load, spreadsheet_safe
@@ -227,6 +227,19 @@ def test_classes(molecules, tmp_path):
     assert len(made.study.suggestions) == 2
     again = predict(made.files["model"], tmp_path / "new.csv")
     np.testing.assert_allclose(again["predicted"], made.study.predictions["predicted"])
+
+
+def test_many_molecules_are_modelled_without_gaussian_processes(molecules, tmp_path, monkeypatch):
+    path = write(tmp_path / "t.csv", molecules.smiles, counted(molecules.smiles))
+    tried = {}
+    for most in (len(molecules), len(molecules) - 1):
+        monkeypatch.setattr(findings, "MOST_FOR_GP", most)
+        found = report(path, "y", out=tmp_path / "r.html", quick=True)
+        tried[most] = set(found.study.scores["model"])
+        told = "Gaussian processes were not tried" in (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert told == (most < len(molecules))
+    left_out = tried[len(molecules)] - tried[len(molecules) - 1]
+    assert left_out == {"Gaussian process on fingerprints", "Gaussian process on descriptors"}
 
 
 def test_same_seed_same_numbers(molecules, tmp_path, monkeypatch):
