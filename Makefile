@@ -81,6 +81,7 @@ bench: $(STAMP)  ## the benchmarks against what a user would pick instead (on an
 	$(RUN) benchmarks/models.py $(ARGS)
 	$(RUN) benchmarks/campaign.py $(ARGS)
 	$(RUN) benchmarks/planted_groups.py $(ARGS)
+	$(RUN) benchmarks/classroom.py $(ARGS)
 
 student: $(STAMP)  ## copies of the notebooks without solutions, in student/
 	$(RUN) tools/student.py $(ARGS)
