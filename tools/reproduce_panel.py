@@ -245,11 +245,7 @@ RUN = FullRun(
     ("region", "panel", "model"),
     {
         "priors": Stage(priors, tuple(("regressions", number, prior) for number in range(10) for prior in PRIORS)),
-        "study": Stage(
-            study,
-            tasks(range(STUDIED), ("baseline", *BAYESIAN, "starter", "baseline slow"))
-            + tasks(range(1), ("BNN slow uniform", "BNN long normal")),
-        ),
+        "study": Stage(study, tasks(range(STUDIED), ("baseline", *BAYESIAN, "starter", "baseline slow"))),
         "burn": Stage(burn, tasks(range(STUDIED, PANELS), PRIORS)),
         "depth": Stage(
             depth,
@@ -257,6 +253,7 @@ RUN = FullRun(
             + tasks(range(1), tuple(f"BNN depth {n}" for n in range(3))),
         ),
         "targets": Stage(targets, tasks(range(STUDIED), tuple(TARGETS))),
+        "steps": Stage(study, tasks(range(1), ("BNN slow uniform", "BNN long normal"))),
         "molecules": Stage(molecules, tuple(("molecules", number, name) for number in range(2) for name in MOLECULES)),
     },
 )
