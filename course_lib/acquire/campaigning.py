@@ -20,6 +20,7 @@ from sklearn.base import clone
 from course_lib import evaluate, settings
 from course_lib.acquire.picking import WITHOUT_MODEL, beliefs, check_acquisition, pick, predicts_classes
 from course_lib.datasets._base import fingerprint
+from course_lib.parallel import each
 
 __all__ = ["Campaign", "campaign", "campaigns"]
 
@@ -266,7 +267,7 @@ def campaigns(
     *,
     X: ArrayLike | None = None,
     n_starts: int = 30,
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
     random_state: int = 0,
     **common: Any,
 ) -> pd.DataFrame:
@@ -286,8 +287,9 @@ def campaigns(
         Features of the methods that bring none.
     n_starts : int
         Starting sets. The first ones are the same whatever their number.
-    n_jobs : int
-        Campaigns run at the same time; the results are the same for any.
+    n_jobs : int, optional
+        Campaigns run at the same time; the results are the same for any. None: as ``joblib.parallel_config`` says,
+        else 1.
     random_state : int
     **common
         Options of :func:`campaign` for all methods.
@@ -303,8 +305,6 @@ def campaigns(
     ValueError
         Without methods or features, and as :func:`campaign` does, with the method's name.
     """
-    from joblib import Parallel, delayed
-
     if not methods:
         raise ValueError("methods is empty: give at least one, {'name': {'model': ..., 'acquisition': ...}}")
     seeds = np.random.default_rng(random_state).integers(2**31, size=n_starts)
@@ -316,8 +316,7 @@ def campaigns(
             if features is None:
                 raise ValueError(f"method {name!r} has no features: give X, for all methods or for this one")
             jobs.append((name, start, model, np.asarray(features), np.asarray(y, dtype=float), options))
-    work = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_named)(*job) for job in jobs)
-    return pd.concat(settings.progress(work, "campaigns", total=len(jobs)), ignore_index=True)
+    return pd.concat(settings.progress(each(_named, jobs, n_jobs), "campaigns", total=len(jobs)), ignore_index=True)
 
 
 def _named(name: str, *job) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing
 from course_lib.evaluate.intervals import nadeau_bengio
 from course_lib.evaluate.metrics import METRICS
 from course_lib.models.aggregate import average_by_group, fit_weighted
+from course_lib.parallel import each
 from course_lib.splits import RepeatedGroupKFold, assert_no_leak, molecule_of_rows
 
 __all__ = ["compare", "paired", "summary"]
@@ -70,7 +71,7 @@ def compare(
     n_repeats: int = 4,
     random_state: int = 0,
     metrics: Sequence[str] | Mapping[str, Callable] = ("mae", "r2"),
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
     *,
     cv=None,
     weights: str | None = "molecule",
@@ -95,8 +96,8 @@ def compare(
     n_splits, n_repeats, random_state
         Of :class:`~course_lib.splits.RepeatedGroupKFold`.
     metrics : names from "mae", "rmse", "r2", or mapping name -> function(y_true, y_pred)
-    n_jobs : int
-        Splits computed at the same time.
+    n_jobs : int, optional
+        Splits computed at the same time. None: as ``joblib.parallel_config`` says, else 1.
     cv : splitter, optional
         Used in place of the repeated grouped k-fold; ``fold`` then counts its splits and ``repeat`` is 0, unless it
         has ``n_repeats``.
@@ -119,8 +120,6 @@ def compare(
     ValueError
         For lengths that differ, a molecule without features, an unknown metric, or rows that cannot be weighted.
     """
-    from joblib import Parallel, delayed
-
     y, groups = np.asarray(y, dtype=float), np.asarray(groups)
     n = len(y)
     if len(groups) != n:
@@ -141,9 +140,7 @@ def compare(
     folds = len(splits) // getattr(cv, "n_repeats", 1)
 
     jobs = [(name, number) for number in range(len(splits)) for name in checked]
-    predictions = Parallel(n_jobs=n_jobs)(
-        delayed(_one)(name, *checked[name], y, *splits[number], weights) for name, number in jobs
-    )
+    predictions = each(_one, [(name, *checked[name], y, *splits[number], weights) for name, number in jobs], n_jobs)
 
     scores, tables = [], []
     for (name, number), predicted in zip(jobs, predictions, strict=True):

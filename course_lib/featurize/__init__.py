@@ -6,6 +6,7 @@ from course_lib.featurize.fingerprints import maccs, morgan
 from course_lib.featurize.graphs import graphs
 from course_lib.featurize.mordred_2d import mordred2d
 from course_lib.featurize.spatial import descriptors3d
+from course_lib.featurize.tables import to_parquet
 from course_lib.featurize.transformer import Descriptors
 from course_lib.featurize.variants import enumerate_smiles, jitter
 
@@ -25,4 +26,5 @@ __all__ = [
     "mordred2d",
     "morgan",
     "summarize",
+    "to_parquet",
 ]

@@ -12,6 +12,7 @@ from course_lib import settings
 from course_lib.featurize import _store, spatial
 from course_lib.featurize.embedding import PROTOCOLS, check_protocols, closed, conformers
 from course_lib.featurize.fingerprints import texts as as_texts
+from course_lib.parallel import each
 
 _STATISTICS = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 _FAILURE_COLUMNS = ["row", "smiles", "protocol", "asked", "got", "reason"]
@@ -23,7 +24,7 @@ def augment(
     protocols: Sequence[str] = PROTOCOLS,
     random_state: int = 0,
     descriptors: str = "mordred",
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
     return_failures: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Turn each molecule into many rows of 3D descriptors, one for each conformer.
@@ -40,8 +41,8 @@ def augment(
     random_state : int
     descriptors : {"mordred", "rdkit"}
         See `descriptors3d`.
-    n_jobs : int
-        Processes; the numbers are the same for any.
+    n_jobs : int, optional
+        Processes; the numbers are the same for any. None: as ``joblib.parallel_config`` says, else 1.
     return_failures : bool
         Also return what is missing.
 
@@ -103,7 +104,7 @@ def _empty_index() -> pd.MultiIndex:
 
 
 def _all_results(
-    texts: list[str], wanted: dict[str, int], random_state: int, kind: str, n_jobs: int
+    texts: list[str], wanted: dict[str, int], random_state: int, kind: str, n_jobs: int | None
 ) -> dict[tuple[str, str], tuple[np.ndarray, str]]:
     """Descriptors and reason for each molecule and protocol, from the cache or computed."""
     folder = settings.cache_dir() / "conformers"
@@ -119,10 +120,7 @@ def _all_results(
         if open_protocols:
             jobs.append((text, open_protocols))
     if jobs:
-        from joblib import Parallel, delayed
-
-        workers = Parallel(n_jobs=min(n_jobs, len(jobs)) if n_jobs > 0 else n_jobs, return_as="generator")
-        made = workers(delayed(_molecule)(folder, text, todo, random_state, kind) for text, todo in jobs)
+        made = each(_molecule, [(folder, text, todo, random_state, kind) for text, todo in jobs], n_jobs)
         for (text, _), molecule in zip(jobs, settings.progress(made, "conformers", len(jobs)), strict=True):
             results |= {(text, protocol): result for protocol, result in molecule.items()}
     return results

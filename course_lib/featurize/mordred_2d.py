@@ -16,12 +16,13 @@ from course_lib import settings
 from course_lib.featurize import _store
 from course_lib.featurize.fingerprints import texts as as_texts
 from course_lib.molecules import canonical, parse
+from course_lib.parallel import each
 
 if TYPE_CHECKING:
     from mordred import Calculator
 
 
-def mordred2d(smiles: Iterable[str], n_jobs: int = 1) -> pd.DataFrame:
+def mordred2d(smiles: Iterable[str], n_jobs: int | None = None) -> pd.DataFrame:
     """Compute Mordred's 2D descriptors, all of them.
 
     Choosing columns, filling gaps and scaling belong inside the folds of a cross-validation: see `Descriptors`.
@@ -29,8 +30,8 @@ def mordred2d(smiles: Iterable[str], n_jobs: int = 1) -> pd.DataFrame:
     Parameters
     ----------
     smiles : iterable of str of length n_molecules
-    n_jobs : int
-        Processes; the numbers are the same for any.
+    n_jobs : int, optional
+        Processes; the numbers are the same for any. None: as ``joblib.parallel_config`` says, else 1.
 
     Returns
     -------
@@ -60,10 +61,7 @@ def mordred2d(smiles: Iterable[str], n_jobs: int = 1) -> pd.DataFrame:
         else:
             results[text] = values
     if missing:
-        from joblib import Parallel, delayed
-
-        workers = Parallel(n_jobs=min(n_jobs, len(missing)) if n_jobs > 0 else n_jobs, return_as="generator")
-        made = workers(delayed(_molecule)(folder, text) for text in missing)
+        made = each(_molecule, [(folder, text) for text in missing], n_jobs)
         results |= zip(missing, settings.progress(made, "Mordred 2D", len(missing)), strict=True)
     table = np.array([results[text] for text in texts]).reshape(len(texts), len(names))
     return pd.DataFrame(table, columns=list(names))

@@ -163,3 +163,17 @@ def test_numerai_files_are_read_where_pyarrow_is_installed(tmp_path):
     done = run(tests, ROOT, {**os.environ, "PYTHONPATH": str(extra)})
     assert done.returncode == 0, done.stdout
     assert "SKIPPED" not in done.stdout
+
+
+def test_a_dask_cluster_gives_the_same_numbers(tmp_path):
+    """What requirements-dask.txt adds goes to a folder of its own, beside the tested packages."""
+    extra = tmp_path / "extra"
+    constraints = ["-c", ROOT / "requirements.txt", "-r", ROOT / "requirements-dask.txt"]
+    done = run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--target", extra, *constraints], tmp_path, os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    tests = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/unit/test_dask.py"]
+    done = run(tests, ROOT, {**os.environ, "PYTHONPATH": str(extra)})
+    assert done.returncode == 0, done.stdout
+    assert "SKIPPED" not in done.stdout
