@@ -4,6 +4,7 @@ All variants of one small notebook are run by one pytest process, with the optio
 """
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -13,6 +14,7 @@ import pytest
 
 import hygiene
 from build_notebooks import build, notebook_of
+from course_lib.teaching import ledger
 from lessons import ROOT
 
 SOURCE = """\
@@ -84,6 +86,21 @@ NOT_NOTICED = {
 }
 
 
+def passed(folder):
+    """Name of each notebook of a folder -> whether `python -m pytest --nbval-lax` passes it."""
+    report = folder / "report.xml"
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
+    command += [f"--config-file={ROOT / 'pyproject.toml'}", f"--junitxml={report}", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ}, check=False)
+    assert report.is_file(), done.stdout + done.stderr
+    results = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = (case.get("file") or case.get("classname")).replace("/", ".").removesuffix(".ipynb").split(".")[-1]
+        failed = case.find("failure") is not None or case.find("error") is not None
+        results[name] = results.get(name, True) and not failed
+    return results
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """Name of each variant -> whether `python -m pytest --nbval-lax` passes it."""
@@ -98,17 +115,7 @@ def outcomes(tmp_path_factory):
         notebook.cells = [nbformat.from_dict(cell) for cell in nbformat.reads(nbformat.writes(original), 4).cells]
         edit(notebook)
         nbformat.write(notebook, folder / f"{edit.__name__}.ipynb")
-    report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
-    command += [f"--config-file={ROOT / 'pyproject.toml'}", f"--junitxml={report}", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ}, check=False)
-    assert report.is_file(), done.stdout + done.stderr
-    results = {}
-    for case in ElementTree.parse(report).iter("testcase"):
-        name = (case.get("file") or case.get("classname")).replace("/", ".").removesuffix(".ipynb").split(".")[-1]
-        failed = case.find("failure") is not None or case.find("error") is not None
-        results[name] = results.get(name, True) and not failed
-    return results
+    return passed(folder)
 
 
 def test_the_untouched_notebook_passes(outcomes):
@@ -142,6 +149,24 @@ def test_nbval_passes_but_a_rule_finds_it(outcomes, edit):
         assert rule(notebook) == []
         edit(notebook)
         assert rule(notebook) != []
+
+
+def test_a_changed_figure_of_a_claim_is_noticed_in_a_lesson(tmp_path):
+    """Lesson 00 prints the ledger: its last digit of the first estimate is changed in a copy, and nothing else."""
+    (source,) = ROOT.glob("notebooks/00_*.ipynb")
+    notebook = nbformat.read(source, as_version=4)
+    table = ledger()
+    row = table[table["estimate"].notna()].iloc[0]
+    old = f"{row['estimate']:.3f}"
+    new = old[:-1] + str((int(old[-1]) + 1) % 10)
+    line = re.compile(rf"^({row.name}\s.*?){re.escape(old)}", flags=re.MULTILINE)
+    cells = [c for c in notebook.cells if "nbval-check-output" in c.metadata.get("tags", [])]
+    outputs = [output for cell in cells for output in cell.outputs if line.search(output.get("text", ""))]
+    (output,) = outputs
+    nbformat.write(notebook, tmp_path / "untouched.ipynb")
+    output.text = line.sub(rf"\g<1>{new}", output.text)
+    nbformat.write(notebook, tmp_path / "changed.ipynb")
+    assert passed(tmp_path) == {"untouched": True, "changed": False}
 
 
 @pytest.mark.slow
