@@ -58,8 +58,9 @@ test-nb: $(STAMP)  ## notebooks only
 test-slow: $(STAMP)  ## full rebuild of the notebooks and tests in clean environments (some 10 minutes)
 	$(RUN) -m pytest -m slow tests $(ARGS)
 
-test-browser: $(STAMP)  ## lessons in JupyterLab, in headless Chromium (apt install chromium, or CHROMIUM=path)
+test-browser: $(SITE_STAMP)  ## lessons in JupyterLab, and the site, in headless Chromium (apt install chromium, or CHROMIUM=path)
 	$(PIP) install --quiet playwright==1.65.2
+	$(RUN) tools/build_site.py
 	$(RUN) -m pytest -m browser tests $(ARGS)
 
 notebooks: $(STAMP)  ## build and execute the notebooks from notebooks/src, and the README's tables
@@ -76,11 +77,14 @@ reproduce: $(STAMP)  ## the full runs behind results/ (hours; goes on where it s
 	$(RUN) tools/reproduce_panel.py $(ARGS)
 	$(RUN) tools/reproduce_molgroup.py $(ARGS)
 
-bench: $(STAMP)  ## the benchmarks against what a user would pick instead (on an idle machine)
+bench: $(STAMP)  ## lesson times, set-up, and what a user would pick instead, as one table (on an idle machine)
+	$(RUN) benchmarks/start.py $(ARGS)
 	$(RUN) benchmarks/augmentation.py $(ARGS)
 	$(RUN) benchmarks/models.py $(ARGS)
 	$(RUN) benchmarks/campaign.py $(ARGS)
 	$(RUN) benchmarks/planted_groups.py $(ARGS)
+	$(RUN) benchmarks/scale.py $(ARGS)
+	$(RUN) benchmarks/table.py
 	$(RUN) benchmarks/classroom.py $(ARGS)
 
 student: $(STAMP)  ## copies of the notebooks without solutions, in student/

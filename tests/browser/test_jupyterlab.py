@@ -10,13 +10,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.browser
 
 
@@ -55,19 +53,6 @@ def address(course) -> Iterator[str]:
         server.terminate()
         server.wait(30)
         log.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Start Chromium. Whoever runs these tests asked for them, so a missing browser is a failure, not a skip."""
-    if CHROMIUM is None:
-        pytest.fail("no Chromium: on Debian, apt install chromium; or set CHROMIUM to its path")
-    playwright = import_module("playwright.sync_api")  # make test-browser installs it
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield chromium
-        chromium.close()
 
 
 class Lesson:
