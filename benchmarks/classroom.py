@@ -51,6 +51,8 @@ def missing() -> str:
     """Say what keeps this machine from running a classroom; empty when nothing does."""
     if os.name == "nt" or os.geteuid() != 0:
         return "it makes system users, and that needs root"
+    if not open_to_all(ROOT):
+        return f"other users cannot read {ROOT}: put the checkout where all can, for instance under /srv"
     programs = [name for name in ("useradd", "userdel", "chpasswd", "git", "node", "npm") if not shutil.which(name)]
     return f"these programs are not there: {', '.join(programs)}" if programs else ""
 
@@ -86,7 +88,7 @@ def environment() -> Path:
 
 
 def open_to_all(path: Path) -> bool:
-    """Tell whether every user may reach and run a program."""
+    """Tell whether every user may reach a folder or run a program."""
     real = path.resolve()
     return all(part.stat().st_mode & 0o001 for part in (real, *real.parents))
 

@@ -8,6 +8,7 @@ import re
 import runpy
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -141,3 +142,11 @@ def test_without_root_the_benchmark_says_so_and_runs_nothing(benchmark, monkeypa
     monkeypatch.setattr(sys, "argv", ["classroom.py"])
     benchmark.main()
     assert "not run" in capsys.readouterr().out
+
+
+def test_a_folder_below_a_closed_one_is_not_open_to_all(benchmark, tmp_path):
+    inner = tmp_path / "closed" / "inner"
+    inner.mkdir(parents=True)
+    assert benchmark.open_to_all(Path("/usr/bin"))
+    (tmp_path / "closed").chmod(0o700)
+    assert not benchmark.open_to_all(inner)
