@@ -84,8 +84,8 @@ bench: $(STAMP)  ## lesson times, set-up, and what a user would pick instead, as
 	$(RUN) benchmarks/campaign.py $(ARGS)
 	$(RUN) benchmarks/planted_groups.py $(ARGS)
 	$(RUN) benchmarks/scale.py $(ARGS)
-	$(RUN) benchmarks/table.py
 	$(RUN) benchmarks/classroom.py $(ARGS)
+	$(RUN) benchmarks/table.py
 
 student: $(STAMP)  ## copies of the notebooks without solutions, in student/
 	$(RUN) tools/student.py $(ARGS)
