@@ -291,6 +291,27 @@ def dionysus(here: pd.DataFrame, data: Path) -> str:
 
 
 # --- glossary, data, API --------------------------------------------------------------------------------------------
+def scale(results: Path = ROOT / "results") -> str:
+    """Return what features of many molecules cost, from results/bench_scale.csv."""
+    path = results / "bench_scale.csv"
+    if not path.exists():
+        return "Not measured yet."
+    rows = [
+        (
+            f"`{row.features}`",
+            f"{row.molecules:,}".replace(",", " "),
+            row.basis,
+            f"{row.cpu_seconds:.3g}",
+            f"{row.peak_mb:.0f}",
+            f"{row.parquet_mb:.3g}",
+            f"{row.cache_mb:.3g}",
+        )
+        for row in pd.read_csv(path).itertuples()
+    ]
+    head = ["features", "molecules", "basis", "CPU seconds", "memory, MB", "Parquet, MB", "cache, MB"]
+    return table(head, rows, "lrlrrrr")
+
+
 def glossary() -> str:
     """Glossary in English and Japanese, each term once, in alphabetical order."""
     path, titles = ROOT / "course_lib" / "teaching" / "glossary.csv", links()

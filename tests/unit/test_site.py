@@ -223,7 +223,7 @@ def test_constants_are_described_by_the_text_below_them():
 
 def test_hand_written_pages_insert_what_there_is():
     asked = {name for page in ROOT.glob("site/*.md") for name in re.findall(r"insert: (\w+)", page.read_text("utf-8"))}
-    assert asked == {"picture", "lessons", "timetables", "claims", "reproduction", "glossary", "api"}
+    assert asked == {"picture", "lessons", "timetables", "claims", "reproduction", "glossary", "api", "scale"}
     assert all(callable(getattr(site_pages, name)) for name in asked)
     assert build_site.insert("a <!-- insert: picture --> b").startswith("a ![Left: ")
     with pytest.raises(AttributeError):
@@ -330,3 +330,17 @@ def test_the_site_is_built_without_warning_or_fault(tmp_path):
         assert (site / "_sources" / "notebooks" / path.name).read_bytes() == path.read_bytes()
     assert json.dumps("過学習")[1:-1] in (site / "searchindex.js").read_text(encoding="utf-8"), "found by the search"
     assert "<strong>noise_</strong>" in (site / "api" / "course_lib.models.html").read_text(encoding="utf-8")
+
+
+# --- beyond one machine ---
+def test_the_table_of_sizes_says_what_was_measured(tmp_path):
+    assert site_pages.scale(tmp_path) == "Not measured yet."
+    columns = "features,molecules,basis,seconds,cpu_seconds,peak_mb,parquet_mb,cache_mb\n"
+    (tmp_path / "bench_scale.csv").write_text(
+        columns
+        + "morgan,1000,measured,2.0,1.5,300.4,2.19,0\n"
+        + "morgan,100000,extrapolated: 100 x 1000 molecules,9,150,300.4,219,0\n"
+    )
+    rows = site_pages.scale(tmp_path).splitlines()[2:]
+    assert rows[0] == "| `morgan` | 1 000 | measured | 1.5 | 300 | 2.19 | 0 |"
+    assert rows[1] == "| `morgan` | 100 000 | extrapolated: 100 x 1000 molecules | 150 | 300 | 219 | 0 |"
