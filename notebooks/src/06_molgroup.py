@@ -93,7 +93,7 @@ for name, data in auxiliaries.items():
 # **Joint training** is simple. One graph network reads every molecule: the *trunk*. On it sits one small linear *head* for each
 # data set. Each step takes a batch of every set, and follows the mean of their losses:
 #
-# $$\frac{1}{K}\left(L_\text{target} + L_1 + \dots + L_{K-1}\right)$$
+# $$\frac{1}{K}\left(L_\text{target} + L_1 + \ldots + L_{K-1}\right)$$
 #
 # Afterwards only the target's head is used. Three things make the comparison with the target alone a fair one:
 #
