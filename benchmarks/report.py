@@ -3,6 +3,7 @@
     python benchmarks/report.py verdicts    20 draws of pure noise and 20 of a strong signal: what is recommended
     python benchmarks/report.py coverage    20 splits of 5 embedded sets: share of held-out molecules in their interval
     python benchmarks/report.py time        50, 300 and 2 000 molecules: seconds and memory of the whole command
+    ... --molecules 2000                    this size alone, in place of its lines in the table
     ... --trial                             two draws, splits or one size; writes nothing
 
 Each writes results/bench_report_<part>.csv. Coverage: 100 molecules for training at random, 200 for the test (what is
@@ -93,7 +94,7 @@ def coverage(trial: bool) -> list[dict]:
     return lines
 
 
-def times(trial: bool) -> list[dict]:
+def times(trial: bool, sizes: tuple[int, ...] = (50, 300, 2000)) -> list[dict]:
     """Seconds and peak memory of the whole command with two processes, caches cold."""
     import numpy as np
     import pandas as pd
@@ -103,7 +104,7 @@ def times(trial: bool) -> list[dict]:
     lines = []
     every = [datasets.load(name) for name in ("sublimation", "permittivity", "critical_temperature")]
     pool = pd.DataFrame({"smiles": np.concatenate([d.smiles for d in every])}).drop_duplicates()
-    for n in (50,) if trial else (50, 300, 2000):
+    for n in sizes[:1] if trial else sizes:
         for quick in (True, False):
             with tempfile.TemporaryDirectory() as folder:
                 rng = np.random.default_rng(0)
@@ -144,18 +145,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("verdicts", "coverage", "time"))
     parser.add_argument("--trial", action="store_true", help="the least that runs; writes nothing")
+    parser.add_argument("--molecules", type=int, help="of the times: one size")
     options = parser.parse_args()
 
     import pandas as pd
 
-    table = pd.DataFrame({"verdicts": verdicts, "coverage": coverage, "time": times}[options.part](options.trial))
+    path = ROOT / "results" / f"bench_report_{options.part}.csv"
+    if options.part == "time" and options.molecules:
+        table = pd.DataFrame(times(options.trial, (options.molecules,)))
+        if path.exists():
+            before = pd.read_csv(path)
+            table = pd.concat([before[before["molecules"] != options.molecules], table]).sort_values("molecules")
+    else:
+        table = pd.DataFrame({"verdicts": verdicts, "coverage": coverage, "time": times}[options.part](options.trial))
     if options.part == "verdicts":
         print(table.groupby("values")["verdict"].value_counts().to_string())
     elif options.part == "coverage":
         spread = table.groupby(["set", "model"])["coverage"].agg(["mean", "sem"]).round(3)
         print(spread.to_string())
     if not options.trial:
-        table.to_csv(ROOT / "results" / f"bench_report_{options.part}.csv", index=False, float_format="%.6g")
+        table.to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
