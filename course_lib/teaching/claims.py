@@ -446,7 +446,7 @@ class Claim:
             if len(mine):
                 print("\n" + mine.round(3).to_string(index=False))
         sentences = {
-            UNDECIDED: "These data do not settle it: the interval holds the margin.",
+            UNDECIDED: "These data do not settle it.",
             OPEN: "The full run is still to come.",
         }
         known = {**sentences, **meaning}
@@ -463,7 +463,10 @@ class Claim:
             where = f"[{row['region']}] " if isinstance(row.get("region"), str) else ""
             units = "" if row["n_units"] != row["n_units"] else f" over {int(row['n_units'])} x {self.rule.unit}"
             interval = f"95 % interval {number(row['low'])} to {number(row['high'])}"
-            self._print("full run", f"{where}{number(row['estimate'])}, {interval}{units}: {row['verdict']}")
+            verdict = row["verdict"]
+            if verdict == UNDECIDED and row["p"] < ALPHA:  # else the interval would seem to contradict it
+                verdict += f" (p {row['p']:.2g}; {row['p_holm']:.2g} after Holm's correction for its family)"
+            self._print("full run", f"{where}{number(row['estimate'])}, {interval}{units}: {verdict}")
 
     def __repr__(self) -> str:
         return f"{self.id}: {self.text} [{self.verdict}]"

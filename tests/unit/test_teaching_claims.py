@@ -242,6 +242,20 @@ def test_a_secondary_endpoint_is_not_taken_for_the_verdict(results):
     assert claim("A3").verdict == "not decided yet"
 
 
+def test_an_interval_beyond_the_margin_that_the_correction_leaves_undecided_is_explained(results, capsys):
+    members = [id for id in CLAIM_IDS if id[0] == "D"]
+    rule = RULES["D2"]
+    values = rule.margin + np.array([0.2, 0.5, 0.6, 0.9])
+    table = decide_family(dict.fromkeys(members) | {"D2": values})
+    row = table.set_index("claim").loc["D2"]
+    assert row["low"] > rule.margin
+    assert row["verdict"] == "undecided"
+    table.to_csv(results / "panel_claims.csv", index=False)
+    claim("D2").show()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"undecided (p {row['p']:.2g}; {row['p_holm']:.2g} after Holm's correction" in printed
+
+
 def test_a_claim_with_regions_says_how_many(results):
     measured = {id: planted(RULES[id], RULES[id].direction) for id in CLAIM_IDS if id[0] == "D"}
     one = decide_family(measured).assign(region="strong signal")
