@@ -200,7 +200,8 @@ def log_uses(stages: list[str], names: list[str]) -> None:
         for name in names
         if name in dionysus.PUBLISHED
     ]
-    before = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    # as text: the name of a commit may be all digits
+    before = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame()
     path.parent.mkdir(exist_ok=True)
     pd.concat([before, pd.DataFrame(lines)]).drop_duplicates().to_csv(path, index=False, lineterminator="\n")
 
