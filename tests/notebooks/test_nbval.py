@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from fnmatch import fnmatch
 
 import nbformat
 import pytest
@@ -176,3 +177,8 @@ def test_checked_outputs_do_not_depend_on_the_number_of_threads():
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **threads}, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_copies_that_jupyterlab_keeps_are_not_executed(pytestconfig):
+    patterns = pytestconfig.getini("norecursedirs")
+    assert any(fnmatch(".ipynb_checkpoints", pattern) for pattern in patterns)
