@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.stats import binomtest
 from sklearn.base import clone
 
@@ -23,6 +22,7 @@ from course_lib.evaluate import (
     r2,
     summary,
 )
+from course_lib.parallel import each
 from course_lib.report.intervals import CVPlus
 from course_lib.report.models import BASELINES, CONSTANT, candidates, features
 from course_lib.report.splitting import Split, choose_split, distances
@@ -105,8 +105,7 @@ class _Work:
 
     def parallel(self, function, jobs: list[tuple], what: str) -> list:
         """Run jobs, with a progress bar; the answers come in their order."""
-        run = Parallel(n_jobs=self.n_jobs, return_as="generator")
-        return list(progress(run(delayed(function)(*job) for job in jobs), what, len(jobs)))
+        return list(progress(each(function, jobs, self.n_jobs), what, len(jobs)))
 
 
 def study(
