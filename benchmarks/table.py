@@ -48,7 +48,7 @@ PARTS = (
         "campaign, times the course's",
         "bench_campaign.csv",
         ("contestant",),
-        ("ratio",),
+        ("ratio", "hits"),
         seconds="seconds",
         than="course",
         run="campaign.py",
