@@ -17,20 +17,17 @@ conformers with its ConformerGenerator and then runs the loop's descriptors on a
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "bench_augmentation.csv"
+from measuring import RESULTS, answer, environment, keep, measured_apart
+
+TABLE = RESULTS / "bench_augmentation.csv"
 REQUIREMENTS = Path(__file__).with_name("requirements-scikit-fingerprints.txt")
 WARM_UP = ["CCCO", "CCCN", "CCCC", "CCCF"]
 KINDS = ("mordred", "rdkit")
@@ -145,34 +142,7 @@ def measure(job: dict) -> dict:
     return result
 
 
-def run(python: Path, job: dict) -> dict:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "COURSE_PROGRESS": "0", "PYTHONPATH": str(ROOT)}
-    command = [str(python), __file__, "--measure"]
-    done = subprocess.run(command, input=json.dumps(job), env=environment, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{job['contestant']} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 # the whole comparison
-
-
-def environment_of_theirs() -> Path:
-    """Python of the environment with scikit-fingerprints, made when it is not there."""
-    from course_lib.settings import cache_dir
-
-    folder = cache_dir() / "bench-scikit-fingerprints"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = folder / "installed.txt"
-    wanted = REQUIREMENTS.read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print("making the environment of scikit-fingerprints (once, about a minute)", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True)
-        stamp.write_text(wanted)
-    return python
 
 
 def polymers(n_molecules: int, n_conformers: int) -> list[str]:
@@ -197,7 +167,7 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(json.load(sys.stdin))))
+        answer(measure)
         return
 
     import pandas as pd
@@ -205,14 +175,14 @@ def main() -> None:
 
     n_molecules, n_conformers, repeats = (6, 4, 1) if options.trial else (60, 20, 3)
     smiles = polymers(n_molecules, n_conformers)
-    pythons = {"ours": Path(sys.executable), "theirs": environment_of_theirs()}
+    pythons = {"ours": Path(sys.executable), "theirs": environment("scikit-fingerprints", REQUIREMENTS)}
     jobs = [(kind, *who, turn) for kind in KINDS for turn in range(repeats) for who in CONTESTANTS]
     results: dict[tuple, list[dict]] = {}
     for kind, contestant, place, workers, _ in tqdm(
         jobs, desc="timings", disable=os.environ.get("COURSE_PROGRESS") == "0"
     ):
-        job = {"smiles": smiles, "n": n_conformers, "kind": kind, "contestant": contestant, "workers": workers}
-        results.setdefault((kind, contestant, workers), []).append(run(pythons[place], job))
+        job = {"contestant": contestant, "smiles": smiles, "n": n_conformers, "kind": kind, "workers": workers}
+        results.setdefault((kind, contestant, workers), []).append(measured_apart(job, python=pythons[place]))
 
     lines = []
     for (kind, contestant, workers), runs in results.items():
@@ -242,13 +212,10 @@ def main() -> None:
         ours_two = table.loc[here & (table["contestant"] == "ours") & (table["workers"] == 2), "seconds_best"].item()
         table.loc[here, "times_ours_2_workers"] = (table.loc[here, "seconds_best"] / ours_two).round(2)
     table["molecules"], table["conformers"] = n_molecules, n_conformers
-    table["cores"], table["python"], table["date"] = os.cpu_count(), platform.python_version(), date.today().isoformat()
     shown = ["descriptors", "contestant", "workers", "seconds_best", "rows_per_second", "times_ours_2_workers"]
     print(table[[*shown, "embedding_and_force_field_share", "rdkit"]].to_string(index=False, na_rep=""))
     if not options.trial:
-        TABLE.parent.mkdir(exist_ok=True)
-        table.to_csv(TABLE, index=False)
-        print(f"\nwritten to {TABLE.relative_to(ROOT)}")
+        keep(table, TABLE)
 
 
 if __name__ == "__main__":

@@ -13,19 +13,13 @@ take turns and the best of three counts.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
-import sys
 import time
 import warnings
-from datetime import date
 from importlib.metadata import version
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "bench_campaign.csv"
+from measuring import RESULTS, answer, keep, measured_apart
+
+TABLE = RESULTS / "bench_campaign.csv"
 START, BATCH = 25, 5
 CONTESTANTS = ("course", "BoTorch")
 
@@ -89,23 +83,13 @@ def measure(job: dict) -> dict:
     }
 
 
-def run(job: dict) -> dict:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "COURSE_PROGRESS": "0", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, __file__, "--measure"]
-    done = subprocess.run(command, input=json.dumps(job), env=environment, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{job['contestant']} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trial", action="store_true", help="6 fits, once; writes nothing")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(json.load(sys.stdin))))
+        answer(measure)
         return
 
     import pandas as pd
@@ -114,17 +98,16 @@ def main() -> None:
     found = {contestant: [] for contestant in CONTESTANTS}
     for _ in range(rounds):
         for contestant in CONTESTANTS:
-            found[contestant].append(run({"contestant": contestant, "fits": fits}))
+            found[contestant].append(measured_apart({"contestant": contestant, "fits": fits}))
             print(f"{contestant:8} {found[contestant][-1]['seconds']:.1f} s", flush=True)
     rows = []
     for contestant, runs in found.items():
         best = min(runs, key=lambda one: one["seconds"])
         rows.append({"contestant": contestant, "fits": fits, **best})
-    where = {"cores": os.cpu_count(), "python": platform.python_version(), "date": date.today().isoformat()}
-    table = pd.DataFrame(rows).assign(**where)
+    table = pd.DataFrame(rows)
     print(table.to_string(index=False))
     if not options.trial:
-        table.to_csv(TABLE, index=False, float_format="%.4g", lineterminator="\n")
+        keep(table, TABLE, float_format="%.4g")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import argparse
 import grp
 import json
 import os
-import platform
 import pwd
 import secrets
 import shutil
@@ -33,12 +32,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "bench_classroom.csv"
+from measuring import RESULTS, ROOT, keep
+
+TABLE = RESULTS / "bench_classroom.csv"
 REQUIREMENTS = Path(__file__).with_name("requirements-classroom.txt")
 CONFIG = ROOT / "workshop" / "jupyterhub_config.py"
 PROXY = "configurable-http-proxy@5.3.0"
@@ -444,10 +443,10 @@ def main() -> None:
     busy = table["learners"] * table["cpu_seconds_each"]
     table["cpu_share_of_time"] = busy / os.cpu_count() / table["total_seconds_worst"]
     table["cores_for_10_minutes"] = (busy / 600).apply(lambda cores: max(1, -int(-cores // 1)))
-    table = table.round(2).assign(cores=os.cpu_count(), python=platform.python_version(), date=date.today().isoformat())
-    print(table.drop(columns=["cores", "python", "date"]).T.to_string(header=False))
-    table.to_csv(TABLE, index=False, lineterminator="\n")
-    print(f"\nwritten to {TABLE.relative_to(ROOT)}; {', '.join(LESSONS)}, all learners at once, {os.cpu_count()} cores")
+    table = table.round(2)
+    print(table.T.to_string(header=False))
+    keep(table, TABLE)
+    print(f"{', '.join(LESSONS)}, all learners at once, {os.cpu_count()} cores")
     raise SystemExit(int(table["failures"].sum() > 0))
 
 

@@ -15,19 +15,16 @@ Rows with ``n_train`` 900 time the Gaussian processes alone.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import time
 import warnings
-from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "bench_models.csv"
+from measuring import RESULTS, answer, environment, keep, measured_apart
+
+TABLE = RESULTS / "bench_models.csv"
 REQUIREMENTS = Path(__file__).with_name("requirements-chemprop.txt")
 DESCRIPTORS = ("GPRegressor", "NGBoostRegressor", "BNNRegressor", "SNGPRegressor", "DeepEnsembleRegressor")
 GRAPHS = ("GNNRegressor", "GNNGPRegressor")
@@ -110,40 +107,13 @@ def measure(job: dict) -> dict:
     return {"fit": fit, "predict": predict, "r2": r2, "version": f"{package} {version(package)}"}
 
 
-def run(python: Path, job: dict) -> dict:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "COURSE_PROGRESS": "0", "PYTHONPATH": str(ROOT)}
-    command = [str(python), __file__, "--measure"]
-    done = subprocess.run(command, input=json.dumps(job), env=environment, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{job['contestant']} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def environment_of_chemprop() -> Path:
-    """Python of the environment with chemprop, made when it is not there."""
-    from course_lib.settings import cache_dir
-
-    folder = cache_dir() / "bench-chemprop"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = folder / "installed.txt"
-    wanted = REQUIREMENTS.read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print("making the environment of chemprop (once, a few minutes)", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True)
-        stamp.write_text(wanted)
-    return python
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trial", action="store_true", help="60 training molecules, once; writes nothing")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(json.load(sys.stdin))))
+        answer(measure)
         return
 
     import numpy as np
@@ -156,7 +126,7 @@ def main() -> None:
     data = load("sublimation")
     order = np.random.default_rng(0).permutation(np.unique(data.groups, return_index=True)[1])
     mordred2d(data.smiles[order], n_jobs=2)  # into the cache
-    pythons = {"chemprop": environment_of_chemprop()}
+    pythons = {"chemprop": environment("chemprop", REQUIREMENTS)}
     everyone = (*DESCRIPTORS, *GRAPHS, *RIVALS)
     sizes = {60: everyone} if options.trial else {500: everyone, 900: ("GPRegressor", "scikit-learn GP")}
     jobs = [(n, who) for n, names in sizes.items() for _ in range(1 if options.trial else 3) for who in names]
@@ -164,7 +134,7 @@ def main() -> None:
     for n, who in tqdm(jobs, desc="timings", disable=os.environ.get("COURSE_PROGRESS") == "0"):
         chosen = order[: n + min(200, len(order) - n)]
         job = {"contestant": who, "n_train": n, "smiles": data.smiles[chosen].tolist(), "y": data.y[chosen].tolist()}
-        results.setdefault((n, who), []).append(run(pythons.get(who, Path(sys.executable)), job))
+        results.setdefault((n, who), []).append(measured_apart(job, python=pythons.get(who, sys.executable)))
 
     lines = []
     for (n, who), runs in results.items():
@@ -183,12 +153,9 @@ def main() -> None:
     table = pd.DataFrame(lines)
     reference = table[table["model"] == "scikit-learn GP"].set_index("n_train")["fit_seconds"]
     table["times_scikit_learn_gp"] = (table["fit_seconds"] / table["n_train"].map(reference)).round(2)
-    table["cores"], table["python"], table["date"] = os.cpu_count(), platform.python_version(), date.today().isoformat()
-    print(table.drop(columns=["cores", "python", "date"]).to_string(index=False))
+    print(table.to_string(index=False))
     if not options.trial:
-        TABLE.parent.mkdir(exist_ok=True)
-        table.to_csv(TABLE, index=False)
-        print(f"\nwritten to {TABLE.relative_to(ROOT)}")
+        keep(table, TABLE)
 
 
 if __name__ == "__main__":

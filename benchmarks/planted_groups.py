@@ -24,10 +24,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -36,12 +33,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import numpy as np
 import pandas as pd
 import torch
+from measuring import RESULTS, dated
 from rdkit import Chem
 
 from course_lib import auxiliary, datasets, featurize
 from course_lib.auxiliary import recommendation, tasks
 
-TABLE = Path(__file__).resolve().parent.parent / "results" / "bench_planted_groups.csv"
+TABLE = RESULTS / "bench_planted_groups.csv"
 N_TARGET, N_AUXILIARY = 200, 500
 NOISE_TARGET, NOISE_AUXILIARY = 0.3, 0.5
 PERIOD = 6.0
@@ -147,8 +145,7 @@ def measure(smiles: np.ndarray, draw: Callable[[np.random.Generator], np.ndarray
 
 def keep(row: dict) -> None:
     """Put a row into the table, in place of an earlier one of the same truth and method."""
-    where = {"cores": os.cpu_count(), "python": platform.python_version(), "date": date.today().isoformat()}
-    table = pd.DataFrame([{**row, **where}])
+    table = dated(pd.DataFrame([row]))
     if TABLE.exists():
         before = pd.read_csv(TABLE)
         same = (before["truth"] == row["truth"]) & (before["method"] == row["method"])

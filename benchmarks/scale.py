@@ -14,21 +14,19 @@ size, in proportion to the number of molecules (memory: as measured), and marked
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "bench_scale.csv"
+from measuring import PIP, RESULTS, ROOT, answer, keep, measured_apart
+
+TABLE = RESULTS / "bench_scale.csv"
 REQUIREMENTS = ROOT / "requirements-dask.txt"
 WANTED = (1_000, 10_000, 100_000)
 
@@ -59,17 +57,6 @@ def measure(job: dict) -> dict:
         }
 
 
-def run(job: dict, extra: list[str]) -> dict:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    path = os.pathsep.join([str(ROOT), *extra])
-    environment = {**os.environ, **threads, "COURSE_PROGRESS": "0", "PYTHONPATH": path}
-    command = [sys.executable, __file__, "--measure"]
-    done = subprocess.run(command, input=json.dumps(job), env=environment, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{job['features']} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def folder_of_pyarrow() -> list[str]:
     """Folders to add to the path: one with pyarrow when it is not installed, made once."""
     from course_lib.settings import cache_dir
@@ -79,8 +66,7 @@ def folder_of_pyarrow() -> list[str]:
     (pin,) = (line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("pyarrow=="))
     folder = cache_dir() / f"bench-scale-{pin}"
     if not folder.exists():
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "--target", str(folder), pin], check=True)
+        subprocess.run([sys.executable, *PIP, "--target", folder, pin], check=True)
     return [str(folder)]
 
 
@@ -119,7 +105,7 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(json.load(sys.stdin))))
+        answer(measure)
         return
 
     import pandas as pd
@@ -135,17 +121,15 @@ def main() -> None:
     jobs = [(features, n) for features, each in sizes.items() for n in each]
     rows = []
     for features, n in tqdm(jobs, desc="sizes", disable=os.environ.get("COURSE_PROGRESS") == "0"):
-        found = run({"features": features, "smiles": smiles[:n], "chunk": chunk}, extra)
+        job = {"features": features, "smiles": smiles[:n], "chunk": chunk}
+        found = measured_apart(job, folders=extra)
         rows.append({"features": features, "molecules": n, "basis": "measured", **found})
     table = pd.DataFrame(extrapolated(rows)).round({"seconds": 2, "cpu_seconds": 2, "peak_mb": 0})
     table = table.round({"parquet_mb": 2, "cache_mb": 2})
     table["distinct_molecules_to_draw_from"], table["rdkit"] = len(smiles), version("rdkit")
-    table["cores"], table["python"], table["date"] = os.cpu_count(), platform.python_version(), date.today().isoformat()
-    print(table.drop(columns=["cores", "python", "date", "rdkit"]).to_string(index=False))
+    print(table.drop(columns="rdkit").to_string(index=False))
     if not options.trial:
-        TABLE.parent.mkdir(exist_ok=True)
-        table.to_csv(TABLE, index=False, lineterminator="\n")
-        print(f"\nwritten to {TABLE.relative_to(ROOT)}")
+        keep(table, TABLE)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "bench_start.csv"
+from measuring import PIP, RESULTS, ROOT, keep
+
+TABLE = RESULTS / "bench_start.csv"
 sys.path.insert(0, str(ROOT / "tools"))
 
 
@@ -31,8 +30,7 @@ def set_up() -> tuple[float, float]:
         python = Path(name) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "venv", name], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-        subprocess.run([*install, "-r", str(ROOT / "requirements.txt")], check=True)
+        subprocess.run([python, *PIP, "--no-cache-dir", "-r", ROOT / "requirements.txt"], check=True)
         seconds = time.perf_counter() - start
         files = (path for path in Path(name).rglob("*") if path.is_file() and not path.is_symlink())
         return seconds, sum(path.stat().st_size for path in files) / 1e6
@@ -65,12 +63,9 @@ def main() -> None:
         rows.append({"what": f"lesson {source.stem}", "seconds": seconds, "megabytes": peak})
         print(f"{source.stem}: {seconds:.1f} s, {peak:.0f} MB", flush=True)
     table = pd.DataFrame(rows).round({"seconds": 3, "megabytes": 0})
-    table["cores"], table["python"], table["date"] = os.cpu_count(), platform.python_version(), date.today().isoformat()
-    print(table[["what", "seconds", "megabytes"]].to_string(index=False, na_rep=""))
+    print(table.to_string(index=False, na_rep=""))
     if not options.trial:
-        TABLE.parent.mkdir(exist_ok=True)
-        table.to_csv(TABLE, index=False, lineterminator="\n")
-        print(f"\nwritten to {TABLE.relative_to(ROOT)}")
+        keep(table, TABLE)
 
 
 if __name__ == "__main__":
