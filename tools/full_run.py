@@ -68,11 +68,12 @@ class FullRun:
     def run(self, stages: Iterable[str], jobs: int, wanted: Callable[[tuple], bool] = lambda task: True) -> None:
         """Run what is not done yet, ``jobs`` tasks at a time, and show the progress."""
         tables = {stage: self.read(stage) for stage in stages}
+        done = {stage: self.done(stage) for stage in tables}
         todo = [
             (stage, self.keys, self.stages[stage].work, task)
             for stage in tables
             for task in self.stages[stage].tasks
-            if wanted(task) and task not in self.done(stage)
+            if wanted(task) and task not in done[stage]
         ]
         work = (joblib.delayed(one_task)(*task) for task in todo)
         results = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(work)

@@ -688,7 +688,7 @@ def full(name):
         return None
 
 
-runs = [run for run in (full("bo_campaigns"), full("bo_networks")) if run is not None]
+runs = [run for run in (full("bo_campaigns"), full("bo_surrogates")) if run is not None]
 repeated = pd.concat(runs, ignore_index=True) if runs else None
 if repeated is not None:
     repeated["cell"] = repeated["model"] + " " + repeated["on"].replace("none", "morgan")
