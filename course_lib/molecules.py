@@ -55,6 +55,7 @@ def parse(smiles: str, row: int | None = None) -> Chem.Mol:
     Raises
     ------
     MoleculeError
+        When the text is empty, has a blank inside, cannot be read as a molecule, or holds no atom.
     """
     if not isinstance(smiles, str) or not smiles.strip():
         raise MoleculeError(smiles, "empty", row)
@@ -100,6 +101,7 @@ def canonical(smiles: str, row: int | None = None) -> str:
     Raises
     ------
     MoleculeError
+        When the SMILES cannot be read; see `parse`.
     """
     return Chem.MolToSmiles(parse(smiles, row))
 
@@ -127,6 +129,7 @@ def identity(smiles: str, row: int | None = None, stereo: bool = False) -> str:
     Raises
     ------
     MoleculeError
+        When the SMILES cannot be read; see `parse`.
 
     Notes
     -----
@@ -199,6 +202,7 @@ def formula(smiles: str, row: int | None = None) -> str:
     Raises
     ------
     MoleculeError
+        When the SMILES cannot be read; see `parse`.
     """
     return re.sub(r"\*\d*", "", rdMolDescriptors.CalcMolFormula(parse(smiles, row)))
 
@@ -241,6 +245,7 @@ def h_capped(repeat_unit: str, row: int | None = None) -> str:
     Raises
     ------
     MoleculeError
+        When the text is not a repeat unit, or the result is not a molecule.
     """
     return oligomer(repeat_unit, n=1, cap="[H]", row=row)
 

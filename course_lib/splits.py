@@ -56,8 +56,10 @@ def assert_no_leak(train_groups, test_groups) -> None:
 
     Parameters
     ----------
-    train_groups, test_groups : array-like of shape (n_train,), (n_test,)
-        Group label (identity of the molecule) of each row.
+    train_groups : array-like of shape (n_train,)
+        Group label (identity of the molecule) of each training row.
+    test_groups : array-like of shape (n_test,)
+        Group label of each test row.
 
     Raises
     ------
@@ -159,8 +161,10 @@ class RepeatedGroupKFold(_GroupKFold):
 
     Parameters
     ----------
-    n_splits, n_repeats : int
-        Folds in a repeat; repeats.
+    n_splits : int
+        Folds in a repeat.
+    n_repeats : int
+        Number of repeats.
     random_state : int
         Seed of all the shuffles.
     """

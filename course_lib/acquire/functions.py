@@ -213,3 +213,5 @@ ACQUISITIONS: dict[str, Callable | None] = {
     "random": None,
     "nearest_neighbour": None,
 }
+"""Acquisition functions by the names that `pick`, `suggest` and `campaign` take. None stands for the three that need
+more than mean, standard deviation and the best value: thompson, random and nearest_neighbour."""

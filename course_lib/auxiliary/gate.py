@@ -49,8 +49,10 @@ def mixed(shared: GIN, own: GIN, alpha: torch.Tensor | float, molecules: Batch) 
 
     Parameters
     ----------
-    shared, own : GIN
-        The target's network and the auxiliary's, of equal shape.
+    shared : GIN
+        The target's network.
+    own : GIN
+        The auxiliary's network, of equal shape.
     alpha : Tensor of shape () or float
         1 is the target's network alone, 0 the auxiliary's own.
     molecules : Batch
@@ -105,8 +107,10 @@ class Gate(nn.Module):
     Parameters
     ----------
     n_auxiliaries : int
-    a, tau : float
-        Weight of the structure term; temperature.
+    a : float
+        Weight of the structure term.
+    tau : float
+        Temperature.
     """
 
     def __init__(self, n_auxiliaries: int, a: float = 0.1, tau: float = 0.1) -> None:

@@ -57,8 +57,10 @@ def principal_gradient_distance(
     n_restarts : int
     n_molecules : int
         So many molecules of a set, drawn at random, are read at most.
-    hidden, n_layers : int
-        Of the :class:`~course_lib.models.gnn.GIN`.
+    hidden : int
+        Features of an atom in the graph network.
+    n_layers : int
+        Layers of the graph network.
     random_state : int
 
     Returns

@@ -62,7 +62,7 @@ def target_errors(
     seeds : int or iterable of int
         Each seed is one split and one start of the network. A number means that many, from 0.
     split : callable
-        ``split(task, seed)`` gives training, validation and test rows.
+        ``split(task, seed)`` gives training, validation and test rows; by default 60, 20 and 20 % of the molecules.
     **options
         Of :class:`~course_lib.auxiliary.JointNetwork`.
 
@@ -112,8 +112,12 @@ def relative_improvement(
     ----------
     target : Dataset or mapping with ``smiles`` and ``y``
     auxiliary : Dataset, mapping with ``smiles`` and ``y``, or mapping of names to several of them
-    seeds, split, **options
-        As in :func:`target_errors`. At least 2 seeds.
+    seeds : int or iterable of int
+        As in :func:`target_errors`; at least 2.
+    split : callable
+        As in :func:`target_errors`.
+    **options
+        As in :func:`target_errors`.
     alone : DataFrame, optional
         Result of :func:`target_errors` with no auxiliary and the same seeds and options, when it is at hand.
 

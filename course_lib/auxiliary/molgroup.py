@@ -44,10 +44,11 @@ class MolGroup:
     """Choose auxiliary data sets by a learned gate.
 
     The target runs through its own network. Each auxiliary has a network of its own and runs through a mixture of
-    both, with the share alpha of the target's (:func:`~course_lib.auxiliary.gate.mixed`). In each step the
-    auxiliaries' mean loss moves the target's network by one plain gradient step, on trial; the target's loss after this
-    move tells the gate by its gradient whether to share more or less (the gate has an Adam of its own). Then everything
-    but the gate takes an Adam step, from where it was, on the mean of all losses.
+    both, with the share alpha of the target's, at the encoder and at every layer. The gate gives alpha from two terms:
+    how alike the learned vectors of the two data sets are (task), and how alike their MACCS keys are as it reads them
+    (structures). In each step the auxiliaries' mean loss moves the target's network by one plain gradient step, on
+    trial; the target's loss after this move tells the gate by its gradient whether to share more or less (the gate has
+    an Adam of its own). Then everything but the gate takes an Adam step, from where it was, on the mean of all losses.
 
     What differs from the published method, each with a reason: the move is judged on an independent target batch
     (published: the batch that the target learns from in this step); every gate starts at 0.5; scores are averaged over
@@ -72,8 +73,10 @@ class MolGroup:
     centred, control : bool
     threshold : float, optional
         Of alpha; with a control, of the difference to the control's alpha. By default 0.6, and 0 with a control.
-    a, tau : float
-        Of the :class:`~course_lib.auxiliary.gate.Gate`.
+    a : float
+        Weight of the gate's structure term, 0 to 1; its task term has 1 - a.
+    tau : float
+        Temperature of the gate: alpha is the sigmoid of the weighted terms (centred when asked for) divided by it.
     learning_rate : float
         Of both Adams and of the step on trial.
     batch_size, hidden, n_layers, dropout

@@ -158,8 +158,10 @@ def task_similarity(
     sets : mapping name -> Dataset or mapping with ``smiles`` and ``y``
     n_molecules : int
         So many molecules of a set, drawn at random, are read at most.
-    hidden, n_layers : int
-        Of the probe, a :class:`~course_lib.models.gnn.GIN`.
+    hidden : int
+        Features of an atom in the probe.
+    n_layers : int
+        Layers of the probe.
     random_state : int
         Seed of the probe and of the draw.
 

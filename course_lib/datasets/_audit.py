@@ -10,7 +10,6 @@ import pandas as pd
 
 from course_lib.molecules import findings_of
 
-# What each finding is about, in the order of the report.
 KINDS = {
     "no label": "rows without a value",
     "no structure": "rows without a SMILES",
@@ -26,6 +25,7 @@ KINDS = {
     "outlier": "values far outside the rest",
     "implausible value": "values that cannot be, by their unit",
 }
+"""Kinds of findings, in the order of the report: name -> which rows it is about."""
 FATES = ("used", "merged", "left out")
 LOST = ("no label", "no structure", "space in SMILES", "not a molecule")  # kinds that keep a row from being used
 
@@ -127,8 +127,10 @@ def audit(
     ----------
     frame : pandas.DataFrame
         The table, as it was read.
-    smiles, y : str
-        Columns of the structures and the values.
+    smiles : str
+        Column of the structures.
+    y : str
+        Column of the values.
     tolerance : float
         Values of one molecule that differ by more than this conflict (unit of `y`).
     outlier_limit : float

@@ -99,10 +99,14 @@ def read_table(
     ----------
     path : str or Path
         At most 200 MB, also when unpacked, and a million rows.
-    smiles, target, group : str, optional
-        Columns of the structures, the values, and of what must stay together in a split (a batch, a series). The first
-        two are guessed when that can be done without doubt, and `Audit.notes` says what was guessed. Molecules of one
-        connectivity always share a group.
+    smiles : str, optional
+        Column of the structures. It is guessed when that can be done without doubt; the audit's ``notes`` say what was
+        guessed.
+    target : str, optional
+        Column of the values; guessed in the same way.
+    group : str, optional
+        Column of what must stay together in a split (a batch, a series). Molecules of one connectivity always share a
+        group.
 
     Returns
     -------

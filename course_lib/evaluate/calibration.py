@@ -70,11 +70,16 @@ def _share(level: float) -> float:
 def z_scores(y: ArrayLike, y_mean: ArrayLike, y_std: ArrayLike) -> np.ndarray:
     """Errors in units of the predicted standard deviation, (y - y_mean) / y_std; standard normal when all is well.
 
+    The other functions that take ``y``, ``y_mean`` and ``y_std`` mean the same by them.
+
     Parameters
     ----------
-    y, y_mean, y_std : array-like of shape (n,)
-        Measured values, predicted means, predicted standard deviations of a *measurement* (noise included), in the
-        same unit. The same in all functions of this module.
+    y : array-like of shape (n,)
+        Measured values.
+    y_mean : array-like of shape (n,)
+        Predicted means, in the unit of y.
+    y_std : array-like of shape (n,)
+        Predicted standard deviations of a *measurement* (noise included), in the unit of y.
 
     Returns
     -------
@@ -147,7 +152,15 @@ def sharpness(y_std: ArrayLike) -> float:
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's rho and Kendall's tau between ``|error|`` and predicted standard deviation."""
+    """Rank correlations between ``|error|`` and predicted standard deviation.
+
+    Attributes
+    ----------
+    spearman : float
+        Spearman's rho.
+    kendall : float
+        Kendall's tau.
+    """
 
     spearman: float
     kendall: float

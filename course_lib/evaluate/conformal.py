@@ -56,8 +56,10 @@ def conformal_intervals(
     ----------
     estimator : scikit-learn regressor
         Not fitted; clones are. "split normalised" needs ``predict(X, return_std=True)``.
-    X, y : array-like of shape (n, p), or SMILES of shape (n,) for graph models; and of shape (n,)
+    X : array-like of shape (n, p), or SMILES of shape (n,) for graph models
         Training and calibration molecules; these are divided here.
+    y : array-like of shape (n,)
+        Their measured values.
     X_new : array-like like X
         Molecules to predict, none of which is in X.
     method : {"cv+", "jackknife+", "split", "split normalised"}

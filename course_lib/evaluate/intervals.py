@@ -16,8 +16,12 @@ class Interval:
 
     Attributes
     ----------
-    estimate, low, high : float
-        In the unit of the values.
+    estimate : float
+        The estimate, in the unit of the values.
+    low : float
+        Lower end of the interval, in the same unit.
+    high : float
+        Upper end of the interval, in the same unit.
     se : float
         Standard error.
     df : float
@@ -68,8 +72,10 @@ def nadeau_bengio(differences, n_train: float, n_test: float, level: float = 0.9
     ----------
     differences : array-like of shape (J,)
         One value a split: the score of a model, or better the difference of two models on the same split.
-    n_train, n_test : float
-        Molecules (not rows) in the training and the test set of a split; the mean over splits where it varies.
+    n_train : float
+        Molecules (not rows) in the training set of a split; the mean over splits where it varies.
+    n_test : float
+        Molecules (not rows) in the test set of a split; the mean over splits where it varies.
     level : float
         Confidence level.
 

@@ -99,7 +99,15 @@ def auroc(y: ArrayLike, p: ArrayLike) -> float:
 
 
 class InterceptSlope(NamedTuple):
-    """Calibration in the large (``intercept``, with slope 1) and ``slope``; 0 and 1 for a calibrated model."""
+    """Calibration in the large, and the slope of the log odds.
+
+    Attributes
+    ----------
+    intercept : float
+        Calibration in the large, fitted with slope 1; 0 for a calibrated model.
+    slope : float
+        Slope, fitted together with an intercept of its own; 1 for a calibrated model.
+    """
 
     intercept: float
     slope: float
@@ -260,7 +268,21 @@ def dionysus_ece(y: ArrayLike, p: ArrayLike, n_boot: int = 1000, random_state: i
 
 
 class BrierParts(NamedTuple):
-    """Brier score = reliability - resolution + uncertainty + within_variance - within_covariance."""
+    """Brier score = reliability - resolution + uncertainty + within_variance - within_covariance.
+
+    Attributes
+    ----------
+    reliability : float
+        Mean squared gap between probability and share of ones in a bin; 0 when calibrated.
+    resolution : float
+        Mean squared distance of the bins' shares of ones from the overall share; higher is better.
+    uncertainty : float
+        Variance of the outcome.
+    within_variance : float
+        Mean variance of the probabilities within bins.
+    within_covariance : float
+        Twice the covariance of probability and outcome within bins.
+    """
 
     reliability: float
     resolution: float

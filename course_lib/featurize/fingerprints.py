@@ -32,6 +32,7 @@ def morgan(smiles: Iterable[str], radius: int = 3, n_bits: int = 2048) -> pd.Dat
     Raises
     ------
     MoleculeError
+        When a SMILES cannot be read; names the row.
 
     Notes
     -----
@@ -57,6 +58,7 @@ def maccs(smiles: Iterable[str]) -> pd.DataFrame:
     Raises
     ------
     MoleculeError
+        When a SMILES cannot be read; names the row.
 
     Notes
     -----

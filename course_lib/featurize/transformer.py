@@ -28,8 +28,12 @@ class Descriptors(TransformerMixin, BaseEstimator):
     ----------
     kept_ : ndarray of int of shape (n_kept,)
         Positions of the columns that stay.
-    median_, mean_, scale_ : ndarray of shape (n_kept,)
-        What gaps are filled with, and what is subtracted and divided by (0 and 1 without `scale`).
+    median_ : ndarray of shape (n_kept,)
+        What gaps are filled with: the column's median.
+    mean_ : ndarray of shape (n_kept,)
+        What is subtracted: the column's mean, 0 without `scale`.
+    scale_ : ndarray of shape (n_kept,)
+        What is divided by: the column's standard deviation, 1 without `scale`.
     dropped_ : dict of str to int
         How many columns went for which reason: missing, constant, correlated.
     """

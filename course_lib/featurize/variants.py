@@ -38,6 +38,7 @@ def enumerate_smiles(smiles: Iterable[str], n: int, random_state: int = 0) -> pd
     Raises
     ------
     MoleculeError
+        When a SMILES cannot be read; names the row.
     ValueError
         When `n` is below 1.
 

@@ -51,7 +51,10 @@ def fit_weighted(estimator, X, y, weights=None):
     ----------
     estimator : scikit-learn estimator or pipeline
         It is fitted in place.
-    X, y : features and target, n_rows
+    X : array-like of n_rows rows
+        Features.
+    y : array-like of shape (n_rows,)
+        Target.
     weights : array-like of shape (n_rows,), optional
         Row weights. Equal weights are the same as none, and are not passed on.
 

@@ -202,8 +202,10 @@ class BNNRegressor(_BNN, PredictiveRegressor):
         Standard deviation of a weight's prior in units of He's, the root of 2 / (number of inputs).
     n_samples : int
         Posterior samples behind ``predict``, always the same ones.
-    learning_rate, batch_size
-        See :func:`course_lib.models.network.train`.
+    learning_rate : float
+        Of Adam, at the start.
+    batch_size : int
+        Rows in an optimiser step, about: the batches of an epoch are of nearly equal size.
     n_steps : int
         Optimiser steps, whatever the number of rows.
     random_state : int

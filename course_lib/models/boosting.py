@@ -184,16 +184,43 @@ class LightGBMRegressor(RegressorMixin, _LightGBM):
 
     Defaults are the lecture's fixed parameters: regression on squares, ``subsample`` 0.8 for every tree,
     ``colsample_bytree`` 0.6, L1 0.8, L2 0.2; 100 trees. The others are LightGBM's own: 31 leaves, no depth limit,
-    learning rate 0.1, ``min_child_samples`` 20, which with 50 molecules allows hardly any split.
+    learning rate 0.1, ``min_child_samples`` 20, which with 50 molecules allows hardly any split. Parameters have the
+    names of LightGBM's scikit-learn interface.
 
     Parameters
     ----------
     objective : str
         "regression" (squared error), "regression_l1", "huber", ...
-    n_estimators, num_leaves, max_depth, learning_rate, min_child_samples, min_child_weight, min_split_gain
-        As in LightGBM's scikit-learn interface.
-    subsample, subsample_freq, colsample_bytree, reg_alpha, reg_lambda, max_bin, boosting_type, metric
-        As there. ``metric`` is passed on; it matters only where LightGBM reports scores.
+    n_estimators : int
+        Number of trees.
+    num_leaves : int
+        Leaves of a tree, at most.
+    max_depth : int
+        Depth of a tree, at most; -1 sets no limit.
+    learning_rate : float
+        What each tree's values are multiplied by.
+    min_child_samples : int
+        Rows in a leaf, at least.
+    min_child_weight : float
+        Sum of the loss's second derivatives in a leaf, at least.
+    min_split_gain : float
+        Gain of a split, at least.
+    subsample : float
+        Share of the rows that trees are grown on.
+    subsample_freq : int
+        These rows are drawn anew after so many trees; 0: no rows are drawn.
+    colsample_bytree : float
+        Share of the features, drawn anew for each tree.
+    reg_alpha : float
+        L1 penalty on the values of the leaves.
+    reg_lambda : float
+        L2 penalty on the values of the leaves.
+    max_bin : int
+        Bins that the values of a feature are sorted into, at most.
+    boosting_type : str
+        "gbdt" (gradient boosting), or another kind that LightGBM knows.
+    metric : str or None
+        Passed on; it matters only where LightGBM reports scores.
     bagging_seed : int, optional
         Seed of the row sampling alone; by default derived from ``random_state``.
     random_state : int

@@ -103,8 +103,19 @@ class DeepEnsembleRegressor(_DeepEnsemble, PredictiveRegressor):
         Number of networks.
     hidden : tuple of int
         Widths of the hidden layers.
-    learning_rate, weight_decay, batch_size, max_epochs, patience, validation_share
-        See :func:`course_lib.models.network.train`. Each member holds back rows of its own, so all are used.
+    learning_rate : float
+        Of Adam.
+    weight_decay : float
+        L2 penalty on the weights, as Adam takes it.
+    batch_size : int
+        Rows in an optimiser step, about: the batches of an epoch are of nearly equal size.
+    max_epochs : int
+        Passes over the rows, at most.
+    patience : int
+        A member stops after so many epochs without a better loss on the rows that it holds back, and keeps its best.
+    validation_share : float
+        Share of the rows that a member holds back. Each holds back rows of its own, so all are used. With 0, or fewer
+        than 10 rows, none are held back.
     random_state : int
         Seed of the members' seeds.
 
@@ -112,7 +123,7 @@ class DeepEnsembleRegressor(_DeepEnsemble, PredictiveRegressor):
     ----------
     members_ : list of torch.nn.Module
     histories_ : list of DataFrame
-        What ``train`` returned for each member.
+        Training and validation loss of each member, one row an epoch.
 
     References
     ----------

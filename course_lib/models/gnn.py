@@ -44,8 +44,10 @@ class Batch(NamedTuple):
     atoms : Tensor of float, shape (n_atoms, len(ATOM_FEATURES))
     bonds : Tensor of float, shape (n_bonds, len(BOND_FEATURES))
         Each bond twice, once in each direction.
-    source, target : Tensor of int, shape (n_bonds,)
-        Atom that the bond leads from, and to.
+    source : Tensor of int, shape (n_bonds,)
+        Atom that the bond leads from.
+    target : Tensor of int, shape (n_bonds,)
+        Atom that the bond leads to.
     molecule : Tensor of int, shape (n_atoms,)
         Molecule that the atom belongs to.
     n_molecules : int
@@ -195,30 +197,7 @@ def in_chunks(function, molecules: list[Graph]) -> np.ndarray:
 class TrainedNetwork(SmilesInput):
     """What regressor, classifier, embedding and graph-GP share: the parameters, and members that differ by their seed.
 
-    Parameters
-    ----------
-    n_members : int
-        Networks trained from different starts, each with other rows held back for early stopping.
-    hidden, n_layers, dropout
-        Of :class:`GIN`.
-    dim : int
-        Width of the layer before the output: the embedding.
-    learning_rate, weight_decay, batch_size, validation_share
-        Of :func:`~course_lib.models.network.train`.
-    max_steps : int
-        Batches that a member is trained on at most. Counted in steps, not in epochs, so that few molecules are seen
-        often enough and many do not take long. It stops when two fifths of it brought nothing.
-    random_state : int
-
-    Attributes
-    ----------
-    members_ : list of torch.nn.Module
-    histories_ : list of DataFrame
-        Training and validation loss of each member, one row an epoch.
-    seeds_ : list of int
-        Seed of each member.
-    held_ : list of ndarray of int
-        Training rows that each member held back for early stopping; none when there were too few to spare any.
+    Parameters and attributes are described in :class:`GNNRegressor`.
     """
 
     TUNE_SPACE: ClassVar = {
@@ -312,10 +291,44 @@ class GNNRegressor(TrainedNetwork, PredictiveRegressor):
     With ``n_members`` above 1 the prediction is the mean over the members and their variance is the epistemic part; a
     single network has none.
 
-    Parameters as in :class:`TrainedNetwork`; X is SMILES of shape (n,).
+    X is SMILES of shape (n,).
+
+    Parameters
+    ----------
+    n_members : int
+        Networks trained from different starts, each with other rows held back for early stopping.
+    hidden : int
+        Features of an atom. A molecule has twice as many: their sum over its atoms and their mean.
+    n_layers : int
+        An atom hears of others up to so many bonds away.
+    dropout : float
+        Share of an atom's new features that are left out in training.
+    dim : int
+        Width of the layer before the output: the embedding.
+    learning_rate : float
+        Of Adam.
+    weight_decay : float
+        L2 penalty on the weights, as Adam takes it.
+    batch_size : int
+        Molecules in an optimiser step, about: the batches of an epoch are of nearly equal size.
+    max_steps : int
+        Batches that a member is trained on at most. Counted in steps, not in epochs, so that few molecules are seen
+        often enough and many do not take long. It stops when two fifths of it brought nothing.
+    validation_share : float
+        Share of the molecules held back for early stopping. With 0, or fewer than 10 molecules, none are.
+    random_state : int
+        Seed of the members' seeds.
 
     Attributes
     ----------
+    members_ : list of torch.nn.Module
+        The networks.
+    histories_ : list of DataFrame
+        Training and validation loss of each member, one row an epoch.
+    seeds_ : list of int
+        Seed of each member.
+    held_ : list of ndarray of int
+        Training rows that each member held back for early stopping; none when there were too few to spare any.
     noise_ : float
         Aleatoric variance of the standardised target.
 
@@ -341,7 +354,8 @@ class GNNRegressor(TrainedNetwork, PredictiveRegressor):
 class GNNClassifier(TrainedNetwork, PredictiveClassifier):
     """Graph network for two classes, trained by cross-entropy; the probability is the mean over the members.
 
-    ``predict_parts`` needs ``n_members`` above 1. Parameters as in :class:`TrainedNetwork`; X is SMILES of shape (n,).
+    ``predict_parts`` needs ``n_members`` above 1. Parameters (number and size of the networks, and how they are
+    trained) and attributes, but for ``noise_``, as in :class:`GNNRegressor`; X is SMILES of shape (n,).
     """
 
     def _fit(self, X, t):
@@ -362,9 +376,11 @@ class GNNEmbedding(TrainedNetwork, TransformerMixin, BaseEstimator):
 
     The embedding of a training molecule has seen its target, that of a new one has not. So a model fitted on the
     training rows' embeddings takes them for better than they are, and its predictions are good but its standard
-    deviations far too small. :class:`~course_lib.models.gnn_gp.GNNGPRegressor` says what can be done.
+    deviations far too small. :class:`~course_lib.models.gnn_gp.GNNGPRegressor` takes the hyperparameters of its process
+    from rows that were held back from the network instead.
 
-    Parameters as in :class:`TrainedNetwork`.
+    Parameters (number and size of the networks, and how they are trained) and attributes, but for ``noise_``, as in
+    :class:`GNNRegressor`; the embedding has ``n_members * dim`` columns.
     """
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> GNNEmbedding:
@@ -373,6 +389,7 @@ class GNNEmbedding(TrainedNetwork, TransformerMixin, BaseEstimator):
         Raises
         ------
         MoleculeError
+            When a SMILES cannot be read; names the row.
         ValueError
             For fewer than 2 rows, lengths that differ, more than two classes of text.
         """

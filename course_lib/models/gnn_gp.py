@@ -87,7 +87,11 @@ class GNNGPRegressor(TrainedNetwork, PredictiveRegressor):
     ``n_members`` above 1 each network has its own process; the prediction is the mean of the mixture, and the variance
     between the members' means is epistemic too.
 
-    Parameters as in :class:`~course_lib.models.gnn.TrainedNetwork`; X is SMILES of shape (n,).
+    The process's hyperparameters are those that make the rows held back from the network most probable, given the
+    others: those rows are as new to the embedding as a new molecule is. Then it is conditioned on all training rows.
+
+    Parameters (number and size of the networks, and how they are trained) and further attributes, but for ``noise_``,
+    as in :class:`~course_lib.models.gnn.GNNRegressor`; X is SMILES of shape (n,).
 
     Attributes
     ----------
@@ -132,12 +136,15 @@ class GNNGPClassifier(TrainedNetwork, PredictiveClassifier):
     The process is trained by the evidence lower bound on the rows that the network was trained on, and stopped early by
     the log loss on those that both held back. Its latent function's spread is the epistemic part.
 
-    Parameters as in :class:`~course_lib.models.gnn.TrainedNetwork`; X is SMILES of shape (n,).
+    Parameters (number and size of the networks, and how they are trained) and further attributes, but for ``noise_``,
+    as in :class:`~course_lib.models.gnn.GNNRegressor`; X is SMILES of shape (n,).
 
     Attributes
     ----------
-    inputs_, processes_ : list
-        The members' scaling of the embedding, and their processes.
+    inputs_ : list
+        The members' scaling of the embedding.
+    processes_ : list of gpytorch.models.ApproximateGP
+        The members' processes, on their scaled embeddings.
 
     References
     ----------

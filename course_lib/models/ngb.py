@@ -95,10 +95,14 @@ class NGBoostRegressor(_NGBoost, PredictiveRegressor):
     n_estimators : int
         Boosting rounds, at most; a round grows one tree for each of the two parameters.
     learning_rate : float
-    max_depth, min_samples_leaf : int
-        Size of the trees.
-    subsample, colsample : float
-        Share of the rows and of the columns, drawn anew in each round.
+    max_depth : int
+        Depth of a tree, at most.
+    min_samples_leaf : int
+        Rows in a leaf, at least.
+    subsample : float
+        Share of the rows, drawn anew in each round.
+    colsample : float
+        Share of the columns, drawn anew in each round.
     n_folds : int
         Folds of the inner cross-validation. 0: all rounds, standard deviation as it comes, NGBoost's own way.
     random_state : int

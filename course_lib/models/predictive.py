@@ -92,8 +92,10 @@ class PredictiveRegressor(RegressorMixin, _Predictive):
 
     Attributes
     ----------
-    y_mean_, y_scale_ : float
-        Mean and standard deviation of the training target, in its unit.
+    y_mean_ : float
+        Mean of the training target, in its unit.
+    y_scale_ : float
+        Standard deviation of the training target, in its unit (1 when that is 0).
     """
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> PredictiveRegressor:

@@ -88,8 +88,10 @@ def linear_posterior(features: np.ndarray, y: np.ndarray, signal: float, noise: 
     ----------
     features : ndarray of shape (n, d)
     y : ndarray of shape (n,)
-    signal, noise : float
-        Variances of the weights and of the noise.
+    signal : float
+        Variance of the weights.
+    noise : float
+        Variance of the noise.
 
     Returns
     -------
@@ -266,18 +268,30 @@ class SNGPRegressor(_SNGP, PredictiveRegressor):
         Largest singular value of a layer's weights. Below 1 no layer can fold inputs onto each other.
     n_features : int
         Random Fourier features of the head.
-    learning_rate, batch_size, max_epochs, patience, validation_share
-        See :func:`course_lib.models.network.train`.
+    learning_rate : float
+        Of Adam.
+    batch_size : int
+        Rows in an optimiser step, about: the batches of an epoch are of nearly equal size.
+    max_epochs : int
+        Passes over the rows, at most.
+    patience : int
+        Training stops after so many epochs without a better loss on the rows held back, and keeps the best.
+    validation_share : float
+        Share of the rows held back from the training of the layers. With 0, or fewer than 10 rows, none are.
     random_state : int
 
     Attributes
     ----------
-    head_, precision_ : ndarray of shape (n_features,) and (n_features, n_features)
-        Posterior mean of the head, and the lower Cholesky factor of its inverse covariance.
-    signal_, noise_ : float
-        Variances of the head's weights and of the noise, for a target with variance 1.
+    head_ : ndarray of shape (n_features,)
+        Posterior mean of the head's weights.
+    precision_ : ndarray of shape (n_features, n_features)
+        Lower Cholesky factor of the inverse of their posterior covariance.
+    signal_ : float
+        Prior variance of the head's weights, for a target with variance 1.
+    noise_ : float
+        Variance of the noise, for a target with variance 1.
     history_ : DataFrame
-        What ``train`` returned.
+        Training and validation loss, one row an epoch; ``attrs["held"]`` lists the rows held back.
     """
 
     @staticmethod

@@ -39,8 +39,10 @@ class EraNetwork(RegressorMixin, _Predictive):
         Share of the hidden units that is left out at each step.
     noise : float
         Standard deviation of normal noise on the scaled inputs while training.
-    learning_rate, batch_size
-        See :func:`course_lib.models.network.train`.
+    learning_rate : float
+        Of Adam.
+    batch_size : int
+        Rows in an optimiser step, about: the batches of an epoch are of nearly equal size.
     n_epochs : int
     random_state : int
 
@@ -49,8 +51,10 @@ class EraNetwork(RegressorMixin, _Predictive):
     network_ : torch.nn.Module
     history_ : DataFrame
         Mean squared error of the standardised targets, epoch by epoch, in ``training``.
-    y_mean_, y_scale_ : float
-        Of the first target.
+    y_mean_ : float
+        Mean of the first target in training.
+    y_scale_ : float
+        Standard deviation of the first target in training (1 when that is 0).
 
     References
     ----------
@@ -231,8 +235,10 @@ def map_weights(
     ----------
     X : array-like of shape (n, p)
     y : array-like of shape (n,)
-    prior, prior_scale
-        See :func:`course_lib.models.bnn.prior_distribution`.
+    prior : {"normal", "laplace", "uniform"}
+        Prior of each weight, around 0; "uniform" is flat over all numbers.
+    prior_scale : float
+        Standard deviation of a weight under the prior.
     noise : float
         Standard deviation of the noise of y, taken as known.
     n_sweeps : int

@@ -98,8 +98,10 @@ class PosteriorScores(NamedTuple):
         ``correlation`` (mean over eras) and ``sharpe`` of each sample; NaN for a Sharpe ratio that is not defined.
     eras : Series of shape (n_eras,)
         Era scores of the ensemble, the mean of the samples' predictions.
-    mean, spread : ndarray of shape (n,)
-        Mean and standard deviation over the samples, for each row.
+    mean : ndarray of shape (n,)
+        Mean over the samples, for each row.
+    spread : ndarray of shape (n,)
+        Standard deviation over the samples, for each row.
     """
 
     samples: pd.DataFrame

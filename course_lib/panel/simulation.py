@@ -112,8 +112,12 @@ def simulate(
 
     Parameters
     ----------
-    n_eras, n_rows, n_features : int
-        Eras, rows of each, features.
+    n_eras : int
+        Number of eras.
+    n_rows : int
+        Rows of each era.
+    n_features : int
+        Number of features.
     n_groups : int
         Groups of correlated features.
     signal : float

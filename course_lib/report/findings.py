@@ -52,8 +52,10 @@ class Study:
         Name of the model.
     numbers : dict
         Everything, nested, as JSON can hold it.
-    scores, table : DataFrame
-        Scores by split; each molecule with its prediction by a model that did not see it.
+    scores : DataFrame
+        Scores of each model, split by split.
+    table : DataFrame
+        Each molecule with its prediction by a model that did not see it.
     predictions : DataFrame
         Of the candidates.
     suggestions : DataFrame
@@ -63,9 +65,10 @@ class Study:
     scrambled : ndarray
         Skill (1 - error / error of the mean) of the recommended model with scrambled values.
     model : estimator or None
-        Fitted: a `CVPlus`, for two classes a `Probability`.
+        Fitted: a `CVPlus`; for two classes a model whose ``predict`` gives the probability of class 1.
     features : str or None
-        Key of `course_lib.report.models.FEATURES`.
+        What the model reads: "counts" (molecular weight and atom counts), "bits" (Morgan fingerprint) or "mordred"
+        (Mordred's 2D descriptors).
     """
 
     verdict: str = "not modelled"
@@ -127,7 +130,7 @@ def study(
     data, audit
         From `course_lib.datasets.read_table`.
     new : Dataset, optional
-        Candidates, from `read_molecules`.
+        Candidates, from `course_lib.datasets.read_molecules`.
     level : float
         Of the prediction intervals.
     k : int

@@ -31,8 +31,12 @@ class Report:
 
     Attributes
     ----------
-    data, audit, study
-        What was read and what was found. `study.verdict` is the answer in two words.
+    data : Dataset
+        The molecules and values that were read.
+    audit : Audit
+        What became of each row of the file, and why.
+    study : Study
+        What was found. Its ``verdict`` is the answer in two words.
     files : dict of str to Path
         "html", "csv", "json" and, when a model is recommended, "model".
     """
