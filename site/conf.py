@@ -6,7 +6,7 @@ from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
-from docutils.nodes import SkipNode
+from docutils.nodes import SkipNode, image
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
@@ -28,6 +28,7 @@ nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 default_role = "py:obj"  # `name` in a docstring leads to its entry, when there is one
 autodoc_typehints = "none"  # the NumPy docstrings give the types
+autodoc_preserve_defaults = True  # else a function as default is shown as <function ...>
 add_module_names = False
 napoleon_use_ivar = True
 strip_signature_backslash = True  # else napoleon drops the last character of `noise_`
@@ -57,7 +58,7 @@ html_theme_options = {
 
 
 def mathml(writer, node, as_block):
-    """Write a formula as MathML, what belongs to a brace below it."""
+    """Write a formula as MathML, what belongs to a brace below it and a bar as wide as its letters."""
     try:
         markup = tex2mathml(node.astext(), as_block=as_block)
     except MathError as error:
@@ -68,6 +69,10 @@ def mathml(writer, node, as_block):
     for element in formula.iter(f"{{{NAMESPACE}}}msub"):
         if element[0].tag.endswith("munder"):
             element.tag = element[0].tag
+    for element in formula.iter(f"{{{NAMESPACE}}}mover"):
+        if element[1].text == "_":  # an underscore does not grow to the width of what it stands above
+            element[1].text = "\N{OVERLINE}"
+            element[1].set("stretchy", "true")
     writer.body.append(ElementTree.tostring(formula, encoding="unicode"))
     raise SkipNode
 
@@ -87,11 +92,27 @@ def block(writer, node):
 
 
 def leave_out(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn adds to every estimator."""
-    return True if re.fullmatch(r"set_\w+_request", name) else None
+    """Leave out what scikit-learn adds to every estimator, and the fields of named tuples: "Attributes" tells them."""
+    return True if re.fullmatch(r"set_\w+_request", name) or type(obj).__name__ == "_tuplegetter" else None
+
+
+def made_anew(app, what, name, obj, options, signature, returns):
+    """Show the default of a field of a dataclass that each object gets anew as ... and not as <factory>."""
+    return (signature.replace("<factory>", "..."), returns) if signature else None
+
+
+def open_alone(app, doctree, docname):
+    """Let every picture open alone when it is clicked: on a phone it can then be enlarged.
+
+    Sphinx links what has a scale to the file itself.
+    """
+    for picture in doctree.findall(image):
+        picture["scale"] = 100
 
 
 def setup(app):
     """Register the functions above."""
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     app.connect("autodoc-skip-member", leave_out)
+    app.connect("doctree-resolved", open_alone)
+    app.connect("autodoc-process-signature", made_anew)

@@ -15,6 +15,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import ParamSpec, TypeVar
 
 import nbformat
 import pandas as pd
@@ -291,6 +292,11 @@ def dionysus(here: pd.DataFrame, data: Path) -> str:
 
 
 # --- glossary, data, API --------------------------------------------------------------------------------------------
+def amount(value: float) -> str:
+    """Write a number with three figures, from 100 on without decimals, and with a space at the thousands."""
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 100 else f"{value:.3g}"
+
+
 def scale(results: Path = ROOT / "results") -> str:
     """Return what features of many molecules cost, from results/bench_scale.csv."""
     path = results / "bench_scale.csv"
@@ -299,12 +305,12 @@ def scale(results: Path = ROOT / "results") -> str:
     rows = [
         (
             f"`{row.features}`",
-            f"{row.molecules:,}".replace(",", " "),
-            row.basis,
-            f"{row.cpu_seconds:.3g}",
-            f"{row.peak_mb:.0f}",
-            f"{row.parquet_mb:.3g}",
-            f"{row.cache_mb:.3g}",
+            amount(row.molecules),
+            re.sub(r"\d{4,}", lambda number: amount(int(number[0])), row.basis),
+            amount(row.cpu_seconds),
+            amount(row.peak_mb),
+            amount(row.parquet_mb),
+            amount(row.cache_mb),
         )
         for row in pd.read_csv(path).itertuples()
     ]
@@ -337,11 +343,11 @@ def modules() -> list[str]:
 
 
 def public(module: ModuleType) -> list[str]:
-    """Public names of a module: what it lists, or what it defines."""
+    """Public names of a module: what it lists, or what it defines (variables for types are not for a reader)."""
     if hasattr(module, "__all__"):
         return list(module.__all__)
-    own = vars(module).items()
-    return [name for name, value in own if name[0] != "_" and getattr(value, "__module__", "") == module.__name__]
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return [name for name in own if name[0] != "_" and not isinstance(getattr(module, name), TypeVar | ParamSpec)]
 
 
 def constant_text(module: ModuleType, name: str) -> str:
@@ -369,14 +375,15 @@ def api_page(name: str) -> str:
         elif callable(value):
             out += [f".. autofunction:: {name}.{item}", ""]
         else:
-            out += [f".. py:data:: {name}.{item}", "", f"   {constant_text(module, item)}", ""]
+            out += [f".. py:data:: {name}.{item}", "   :module:", "", f"   {constant_text(module, item)}", ""]
     return "\n".join(out)
 
 
 def api() -> str:
-    """Table of the modules."""
+    """Table of the modules, and the contents list that puts their pages in the same order."""
     rows = []
     for name in modules():
         about = inspect.getdoc(importlib.import_module(name)).splitlines()[0]
         rows.append((f"[{name}](api/{name}.rst)", about.replace("``", "`")))
-    return table(("module", "what it is for"), rows)
+    pages = "\n".join(f"api/{name}" for name in modules())
+    return table(("module", "what it is for"), rows) + f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```"

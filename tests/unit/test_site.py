@@ -343,4 +343,4 @@ def test_the_table_of_sizes_says_what_was_measured(tmp_path):
     )
     rows = site_pages.scale(tmp_path).splitlines()[2:]
     assert rows[0] == "| `morgan` | 1 000 | measured | 1.5 | 300 | 2.19 | 0 |"
-    assert rows[1] == "| `morgan` | 100 000 | extrapolated: 100 x 1000 molecules | 150 | 300 | 219 | 0 |"
+    assert rows[1] == "| `morgan` | 100 000 | extrapolated: 100 x 1 000 molecules | 150 | 300 | 219 | 0 |"
