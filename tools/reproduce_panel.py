@@ -68,7 +68,7 @@ TARGETS = {
 }
 WITH_60 = ("heads of two horizons", "60 days feed 20")
 STARTER = {"dropout": 0.1, "noise": 0.1}
-MOLECULES = ("sublimation", "permittivity", "octane", "cetane", "dipole", "logp", "refractive_index", "melting_point")
+MOLECULES = ("sublimation", "permittivity", "octane", "cetane", "dipole", "logp", "critical_temperature", "fusion")
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "pyro-ppl")
 CLAIMS = ("D1", "D2", "D3", "D4", "D5", "D6", "D7")
 
