@@ -67,12 +67,25 @@ def cache_dir() -> Path:
 _WRITABLE: set[Path] = set()
 
 
+@cache
+def code_path() -> str:
+    """Vector instructions that NumPy uses here, beyond those that every processor has, for instance ``"X86_V3"``.
+
+    Sums are added up in another order with other instructions, and their last digits differ. A tree may then cut
+    elsewhere, so a number computed in one way must not be read back in the other.
+    """
+    import numpy as np
+
+    return "-".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])) or "baseline"
+
+
 def memory(*packages: str) -> joblib.Memory:
     """Disk cache of function results under ``cache_dir()/joblib``.
 
     joblib keys an entry by the function's name, source and arguments. The versions of course_lib and of the named
-    packages are part of the folder's name, so a new release never reads an old one's numbers. Entries are compressed,
-    which carries a checksum: one that is truncated or damaged fails to load and joblib computes it again.
+    packages, and the processor's `code_path`, are part of the folder's name, so a new release never reads an old one's
+    numbers. Entries are compressed, which carries a checksum: one that is truncated or damaged fails to load and joblib
+    computes it again.
 
     Parameters
     ----------
@@ -88,8 +101,8 @@ def memory(*packages: str) -> joblib.Memory:
     CacheError
         See `cache_dir`.
     """
-    names = ("course_lib", *packages)
-    return _memory(cache_dir() / "joblib" / "_".join(f"{name}-{_version(name)}" for name in names))
+    parts = [*(f"{name}-{_version(name)}" for name in ("course_lib", *packages)), code_path()]
+    return _memory(cache_dir() / "joblib" / "_".join(parts))
 
 
 @cache

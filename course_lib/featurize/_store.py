@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from course_lib import settings
+
 _FORMAT = 1  # raise when the numbers for the same inputs change
 
 
 def key(kind: str, **inputs: object) -> str:
-    """Text that names a result: its inputs and the versions of the packages that compute it."""
-    return json.dumps({"kind": kind, "format": _FORMAT, **_versions(), **inputs}, sort_keys=True)
+    """Text that names a result: its inputs, the versions of the packages that compute it, and how they calculate."""
+    made_by = {**_versions(), "code_path": settings.code_path()}
+    return json.dumps({"kind": kind, "format": _FORMAT, **made_by, **inputs}, sort_keys=True)
 
 
 @cache

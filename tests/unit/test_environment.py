@@ -322,7 +322,8 @@ def test_jupyter_settings_are_added_to_what_is_there(tmp_path):
     settings = json.loads(overrides.read_text())
     assert settings["some-plugin"] == {"key": 1}
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
-    assert json.loads(kernel.read_text())["env"] == {"KEPT": "1", "OMP_WAIT_POLICY": "passive"}
+    fixed = {"KEPT": "1", "OMP_WAIT_POLICY": "passive", **environment.one_code_path()}
+    assert json.loads(kernel.read_text())["env"] == fixed
     before = overrides.read_text(), kernel.read_text()
     environment.configure_jupyter(tmp_path)
     assert (overrides.read_text(), kernel.read_text()) == before
