@@ -51,6 +51,7 @@ COLOURS: tuple[str, ...] = (
 """Okabe and Ito's palette (Color Universal Design, 2008), in the order in which figures use it."""
 
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""Marks of points, as Matplotlib names them, in the order in which figures use them."""
 
 _GREY = "#666666"
 
@@ -215,6 +216,7 @@ def score_distribution(
     """
     series = _series(scores, metric)
     ax = _axes(ax, 6.4, 0.9 + 0.55 * len(series))
+    ax.use_sticky_edges = False  # scores that are all alike would stand on the frame
     rng = np.random.default_rng(0)  # only the vertical scatter of the points
     for number, (name, values) in enumerate(series.items()):
         first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
@@ -756,7 +758,14 @@ def dots(
     return ax
 
 
-def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+def molecules(
+    smiles: Sequence[str],
+    labels: Sequence[str],
+    *,
+    columns: int | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Structural formulas side by side, each over its label.
 
     Parameters
@@ -765,6 +774,9 @@ def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", 
         Molecules; at ``*``, an open end, the bond is crossed by a wavy line.
     labels : sequence of str
         As many; a line break is kept.
+    columns : int, optional
+        How many stand side by side before a new line begins; all by default. Lettering keeps its size on a page 700
+        pixels wide up to three, and shrinks with more.
     title : str
     ax : matplotlib Axes, optional
 
@@ -788,8 +800,15 @@ def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", 
 
     if not len(smiles) or len(smiles) != len(labels):
         raise ValueError(f"{len(smiles)} molecules and {len(labels)} labels: give one label for each molecule")
+    columns = len(smiles) if columns is None else min(columns, len(smiles))
+    if columns < 1:
+        raise ValueError(f"columns is {columns}: give at least 1")
+    rows = -(-len(smiles) // columns)
     width, height = 300, 200
-    ax = _axes(ax, 2.6 * len(smiles), 2.3)
+    foot = 8 + 21 * max(str(label).count("\n") + 1 for label in labels)  # a line of a label is 21 high
+    title_width = min(90, 32 * columns)
+    head = 0.15 + 0.2 * (_wrap(title, title_width).count("\n") + 1) if title else 0.0
+    ax = _axes(ax, 2.6 * columns, 2.6 / width * rows * (height + foot) + head)
     for number, (text, label) in enumerate(zip(smiles, labels, strict=True)):
         canvas = rdMolDraw2D.MolDraw2DCairo(2 * width, 2 * height)
         options = canvas.drawOptions()
@@ -799,12 +818,12 @@ def molecules(smiles: Sequence[str], labels: Sequence[str], *, title: str = "", 
         rdMolDraw2D.PrepareAndDrawMolecule(canvas, parse(text, number))
         canvas.FinishDrawing()
         picture = plt.imread(io.BytesIO(canvas.GetDrawingText()))
-        left = number * width
-        ax.imshow(picture, extent=(left, left + width, 0, height), interpolation="antialiased")
-        ax.text(left + width / 2, -8, label, ha="center", va="top", fontsize=10)
-    ax.set(xlim=(0, len(smiles) * width), ylim=(-70, height), aspect="equal")
+        left, base = number % columns * width, -(number // columns) * (height + foot)
+        ax.imshow(picture, extent=(left, left + width, base, base + height), interpolation="antialiased")
+        ax.text(left + width / 2, base - 8, label, ha="center", va="top", fontsize=10)
+    ax.set(xlim=(0, columns * width), ylim=(base - foot, height), aspect="equal")
     ax.axis("off")
-    _title(ax, title, 90)
+    _title(ax, title, title_width)
     return ax
 
 
@@ -953,6 +972,15 @@ def conformer_explorer(
     return ax
 
 
+def _ink(ground: Sequence[float]) -> str:
+    """Black or white, whichever has the higher contrast to this ground (red, green, blue from 0 to 1).
+
+    Both have the same at a relative luminance of 0.18 (WCAG 2.2), there 4.6 : 1, so that either can be read.
+    """
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground[:3])
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179 else "black"
+
+
 def grid(table: pd.DataFrame, *, xlabel: str = "", ylabel: str = "", title: str = "", ax: Axes | None = None) -> Axes:
     """Show a table of counts as shaded squares, each with its number: answers against truths, say.
 
@@ -977,10 +1005,10 @@ def grid(table: pd.DataFrame, *, xlabel: str = "", ylabel: str = "", title: str 
         raise ValueError("the table must hold counts of at least 0")
     ax = _axes(ax, 2.2 + 0.75 * values.shape[1], 1.4 + 0.5 * values.shape[0])
     top = values.max() or 1.0
-    ax.imshow(values, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto")
+    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto")
     for line, column in np.ndindex(values.shape):
-        dark = values[line, column] > 0.65 * top
-        ax.text(column, line, f"{values[line, column]:g}", ha="center", va="center", color="white" if dark else "black")
+        ink = _ink(image.to_rgba(values[line, column]))
+        ax.text(column, line, f"{values[line, column]:g}", ha="center", va="center", color=ink)
     ax.set_xticks(range(values.shape[1]), [_wrap(name, 9) for name in table.columns], fontsize=9)
     ax.set_yticks(range(values.shape[0]), [str(name) for name in table.index], fontsize=9)
     ax.set_xlabel(xlabel)

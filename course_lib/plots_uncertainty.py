@@ -205,9 +205,7 @@ def predicted_observed(
         ax.vlines(y[chosen], low[chosen], high[chosen], color=style["color"], alpha=0.45, linewidth=1, zorder=1)
         ax.scatter(y[chosen], y_mean[chosen], s=24, linewidths=0, zorder=3, label=text, **style)
     ax.axline((y[0], y[0]), slope=1, color=_GREY, linewidth=1, zorder=2)
-    ends = np.concatenate([y, low, high])
-    margin = 0.03 * (np.ptp(ends) or 1.0)
-    ax.set(ylim=(ends.min() - margin, ends.max() + margin), xlim=(y.min() - margin, y.max() + margin))
+    ax.margins(0.03)  # no limits are set: axes that share them must hold the intervals of both
     ax.set_xlabel(_with_units(f"measured {quantity}", units))
     ax.set_ylabel(_with_units(f"predicted {quantity}", units))
     _title(ax, title, 50, _legend(ax, 1))
@@ -334,7 +332,9 @@ def coverage_by_distance(
         dashes = DASHES[number % len(DASHES)]
         text = f"{name} (all: {hit.mean():.2f})".strip()
         ax.plot(centres, share, markersize=6, linewidth=1.4, linestyle=dashes, label=_wrap(text, 40), **_style(number))
-    ax.set_ylim(top=1.02)
+    ax.set_ylim(top=1.02)  # room for the marks at 1, where the ticks end
+    bottom = ax.get_ylim()[0]
+    ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick < 1 + 1e-9])
     ax.set_xlabel(xlabel)
     ax.set_ylabel(f"coverage (stated: {level:.2f})")
     ax.grid(axis="y", alpha=0.3)

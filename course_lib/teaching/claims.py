@@ -65,17 +65,28 @@ class Decision:
 
     Attributes
     ----------
-    estimate, low, high : float
-        The endpoint and its 95 % interval, in the endpoint's unit.
-    se, df : float
-        Standard error and degrees of freedom.
+    estimate : float
+        The endpoint, in its unit.
+    low : float
+        Lower end of its 95 % interval.
+    high : float
+        Upper end of its 95 % interval.
+    se : float
+        Standard error of the estimate.
+    df : float
+        Degrees of freedom.
     n_units : int or None
         Number of units the interval is over, when known.
-    p, p_holm : float
-        Two-sided p-value against the margin; the same corrected for its family (equal to `p` for a single test).
+    p : float
+        Two-sided p-value against the margin.
+    p_holm : float
+        The p-value corrected for its family; equal to ``p`` for a single test.
     margin : float
+        Smallest effect that matters.
     direction : {"above", "below"}
+        The side of the margin on which the claim holds.
     verdict : {"holds", "does not hold", "undecided"}
+        What the test says of the claim.
     """
 
     estimate: float
@@ -105,7 +116,8 @@ def load_claims(path: Path | None = None) -> dict[str, Rule]:
     Returns
     -------
     dict
-        Claim id to `Rule`, in the order of `CLAIM_IDS`.
+        Claim id to rule, from A1 to D7 in the order of the lectures. A rule is one entry of ``claims.toml``; the keys
+    there (text, endpoint, direction, margin and others) are its attributes.
 
     Raises
     ------
@@ -279,7 +291,9 @@ def decide_family(
     Returns
     -------
     DataFrame
-        With `RESULT_COLUMNS`: what ``results/<stem>_claims.csv`` holds.
+        What ``results/<stem>_claims.csv`` holds, one row a claim: its id and endpoint, the estimate with its interval,
+    standard error, degrees of freedom and number of units, the p-value without and with correction, margin,
+    direction, verdict, date and versions.
 
     Raises
     ------
@@ -355,6 +369,7 @@ class Claim:
     Attributes
     ----------
     rule : Rule
+        One entry of ``claims.toml``; the keys there are its attributes.
     results : DataFrame
         Rows of the primary endpoint in ``results/*_claims.csv``: none, one, or one for each region where the rule
         says so (column ``region``).
@@ -393,13 +408,17 @@ class Claim:
         """
         return decide(estimate, se, df, margin=self.rule.margin, direction=self.rule.direction)
 
-    def illustrate(self, values: float | Sequence[float], **secondary: float) -> None:
+    def illustrate(self, values: float | Sequence[float], *, quiet: bool = False, **secondary: float) -> None:
         """Print today's small recomputation beside the full run's figure; it decides nothing.
+
+        `show` and `settle` print it too.
 
         Parameters
         ----------
         values : float or array, shape (n,)
             The endpoint, once or for a few repeats (NaN and infinity are refused).
+        quiet : bool
+            Print nothing now, for a cell that goes on to `show` or `settle` the claim.
         **secondary : float
             Further figures to print, by name.
 
@@ -416,8 +435,9 @@ class Claim:
             line += f" (mean of {array.size}, from {number(array.min())} to {number(array.max())})"
         extra = [f"{name.replace('_', ' ')} = {number(value)}" for name, value in secondary.items()]
         self._illustration = "; ".join([line, *extra])
-        self._print("today", self._illustration)
-        self._print_full_run()
+        if not quiet:
+            self._print("today", self._illustration)
+            self._print_full_run()
 
     def show(self) -> None:
         """Print the claim, its rule, today's illustration if there is one, and the full run's interval and verdict."""

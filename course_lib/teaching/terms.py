@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("term", "japanese", "definition", "lesson")
+_CELL = "text-align:left; vertical-align:top; padding:0.3em 1.5em 0.3em 0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +28,9 @@ class Glossary:
     frame: pd.DataFrame
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in COLUMNS)
+        head = "".join(f"<th style='{_CELL}'>{name}</th>" for name in COLUMNS)
         rows = [
-            "<tr>" + "".join(f"<td style='text-align:left'>{escape(row[name])}</td>" for name in COLUMNS) + "</tr>"
+            "<tr>" + "".join(f"<td style='{_CELL}'>{escape(row[name])}</td>" for name in COLUMNS) + "</tr>"
             for row in self.frame.to_dict("records")
         ]
         return "\n".join(["<table>", f"<thead><tr>{head}</tr></thead>", "<tbody>", *rows, "</tbody>", "</table>"])

@@ -42,7 +42,7 @@ from course_lib.teaching.demos import TRUE_ERROR, score_histogram, simulated_sco
 # written down before the experiment that decides it, and section "What we claimed and what we measured" of each
 # lesson says how it came out: the claim holds, it does not hold, or the data are too few to tell.
 #
-# The lessons so far:
+# The lessons:
 #
 # - [01 Why small data fails](01_why_small_data_fails.ipynb): one small table, three models, and scores that jump
 # - [02 Conformer augmentation](02_conformer_augmentation.ipynb): many rows out of one molecule
@@ -206,7 +206,7 @@ quiz("00")
 # ## What we claimed and what we measured
 #
 # This lesson tests no claim. Here is the ledger of all 26: the lesson that tests each, the margin that its figure
-# must pass, and what the full run found. "Not decided yet" means that the run belongs to a lesson still to come.
+# must pass, and what the full run found. A claim "not decided yet" waits for its full run, which takes hours or days.
 
 # %% tags=["nbval-check-output"]
 table = ledger()

@@ -215,7 +215,7 @@ scores = pd.DataFrame({
     "R2 CV": {name: r2(y[train], inside[name]) for name in MODELS},
     "R2 test": {name: r2(y[test], outside[name]) for name in MODELS},
 })  # fmt: skip
-print(scores.map("{:.3g}".format).to_string())
+print(scores.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in scores]))
 print()
 print(
     "LightGBM and the mean give the same values in cross-validation:",
@@ -351,7 +351,8 @@ def typical(miss):
 
 
 summary = draws.groupby("model", sort=False)["miss"].agg(["mean", typical])
-print(summary.set_axis(["bias", "typical miss"], axis=1).map("{:.2f}".format).to_string())
+shown = summary.set_axis(["bias", "typical miss"], axis=1).map("{:.2f}".format)
+print(shown.to_string(col_space=[8, 14]))
 
 # %%
 of_model = dict(list(draws.groupby("model", sort=False)))
@@ -448,12 +449,15 @@ full["miss"] = (full["cv_mae"] - full["test_mae"]) / full["test_mae"]
 by_set = full.groupby(["n_train", "set", "arm"], sort=False)["miss"]
 bias, typical_miss = by_set.mean().unstack("arm"), by_set.apply(typical).unstack("arm")
 
-print("bias, 50 molecules\n" + bias.loc[50].map("{:+.2f}".format).to_string())
-print("\ntypical miss, 50 molecules\n" + typical_miss.loc[50].map("{:.2f}".format).to_string())
-print(
-    "\ntypical miss, mean over the sets\n"
-    + typical_miss.groupby("n_train").mean().map("{:.2f}".format).to_string()
-)
+for title, values in {
+    "bias, 50 molecules": bias.loc[50].map("{:+.2f}".format),
+    "\ntypical miss, 50 molecules": typical_miss.loc[50].map("{:.2f}".format),
+    "\ntypical miss, mean over the sets": (
+        typical_miss.groupby("n_train").mean().map("{:.2f}".format)
+    ),
+}.items():
+    print(title)
+    print(values.to_string(col_space=[len(arm) + 2 for arm in values]))
 
 # %% [markdown]
 # Read the last table from top to bottom. With 25 molecules LightGBM as it comes cannot cut, neither in a fold nor on
@@ -493,7 +497,7 @@ curve = (
 print(
     curve.pivot(index="n_train", columns="model", values="mean")[list(MODELS)]
     .map("{:.3g}".format)
-    .to_string()
+    .to_string(col_space=[len(name) + 2 for name in MODELS])
 )
 
 # %%

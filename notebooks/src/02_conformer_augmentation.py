@@ -59,8 +59,8 @@ NAMES = {protocol: protocol.replace("_", " + ").upper() for protocol in PROTOCOL
 # %% [markdown]
 # ## 1 One picture, many pictures
 #
-# Suppose you teach a computer to recognise parrots, and you have **one** picture of a parrot. Here it is, drawn by a
-# few lines of code.
+# Suppose you teach a computer to recognise parrots, and you have **one** picture of a parrot. The folded cell draws
+# it, out of ellipses; among the eight pictures further down it is the first.
 
 
 # %% tags=["hide-input"]
@@ -290,7 +290,8 @@ different = pd.Series({
     name: len(np.unique(conformers(h_capped(unit), 48, "etkdg_mmff94").energies.round(2)))
     for name, unit in units.items()
 })  # fmt: skip
-show_prediction(my_prediction, different["poly(vinyl chloride)"], units="different shapes")
+show_prediction(my_prediction, different["poly(vinyl chloride)"])
+print("different shapes among 48 conformers:")
 print(different.to_string())
 
 # %% [markdown]

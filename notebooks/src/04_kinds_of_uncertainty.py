@@ -305,6 +305,12 @@ def rms(values):
     return np.sqrt(np.mean(np.square(values)))
 
 
+def show(table, digits="{:.2f}"):
+    """Print a table, with two spaces at least between the heads of its columns."""
+    shown = table.map(digits.format).replace("nan", "none")
+    print(shown.to_string(col_space=[len(c) + 2 for c in shown]))
+
+
 rows = {}
 for name, parts in opinions.items():
     off = parts["mean"].to_numpy() - f(GRID)
@@ -316,7 +322,7 @@ for name, parts in opinions.items():
             "true noise": SD,
         }
 table = pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False)
-print(table.map("{:.2f}".format).replace("nan", "none").to_string())
+show(table)
 times = (table["mean is off by"] / table["epistemic"]).loc["in the gap"]
 print()
 show_prediction(my_prediction, times["bootstrap ensemble"])
@@ -346,7 +352,7 @@ for seed in progress(range(10 if fast() else 40), "tables"):
                 "true noise": SD**2,
             })  # fmt: skip
 again = np.sqrt(pd.DataFrame(again).groupby(["region", "model"]).mean())
-print(again.map("{:.2f}".format).to_string())
+show(again)
 
 # %% [markdown]
 # The GP comes closest, and even it promises a little less in the gap than it misses by: it takes the length scale that it
@@ -519,11 +525,11 @@ quantities = pd.concat(
 )
 today = margins(quantities)
 print("today, three data sets")
-print(today.map("{:.2f}".format).to_string())
+show(today)
 simulated = full("dionysus_simulated")
 if simulated is not None:
     print("\nfull run, twenty data sets (NGBoost has no epistemic part and is not counted)")
-    print(margins(simulated).map("{:.2f}".format).replace("nan", "none").to_string())
+    show(margins(simulated))
 c1 = claim("C1")
 c1.illustrate(today["smallest"])
 
@@ -689,7 +695,7 @@ columns = ["error", "std", "epistemic", "within 2 sd"]
 by_side = tested.groupby(["draw", "outside"])
 report = by_side[columns].mean().assign(molecules=by_side.size())
 print("means, in kJ/mol; the share within two standard deviations")
-print(report.map("{:.3g}".format).to_string())
+show(report, "{:.3g}")
 ranks = {
     "distance and epistemic": spearmanr(tested["distance"], tested["epistemic"])[0],
     "distance and error": spearmanr(tested["distance"], tested["error"])[0],
@@ -792,7 +798,8 @@ for name, (first_source, second_source) in pairs.items():
         "noise sd": f"{found['noise_sd']:.2g}",
         "sd of values": f"{table.y.std():.3g}",
     }
-print(pd.DataFrame(lines).T.to_string())
+lines = pd.DataFrame(lines).T
+print(lines.to_string(col_space=[len(c) + 2 for c in lines]))
 
 # %% [markdown]
 # Where many pairs are identical to the last digit, one source fed the other, or both read the same handbook: **agreement

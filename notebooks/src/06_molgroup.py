@@ -240,7 +240,7 @@ print(f"KL(octane || cetane) {np.sum(p * np.log(p / q)):.3f}")
 print(f"KL(cetane || octane) {np.sum(q * np.log(q / p)):.3f}")
 structure = structure_similarity({"octane": target, **real})
 print("\nthe library has them for all pairs, with a minus sign: 0 is the most similar")
-print(structure.round(3).to_string())
+print((structure.round(3) + 0.0).to_string())  # + 0.0 turns -0.0 into 0.0
 
 # %% [markdown]
 # **Task.** The same molecules can be asked different things. *Task2Vec* takes a fixed graph network, the probe, fits a head to
@@ -633,7 +633,8 @@ table["gate, less control"] = gate.scores_
 table["improvement, section 1"] = pd.Series(
     {name: found.interval.estimate for name, found in pairs.items()}
 )
-print(table.map(lambda value: "" if np.isnan(value) else f"{value:.2f}").to_string())
+shown = table.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
+print(shown.to_string(col_space=[len(c) + 2 for c in shown]))
 luck = max(0.0, scores["shuffled cetane"])  # what a set that cannot help scores today
 print("above the shuffled set:", ", ".join(n for n in scores if scores[n] > luck) or "none")
 

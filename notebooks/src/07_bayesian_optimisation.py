@@ -18,6 +18,8 @@
 # > - **Run time:** FAST within 60 s and 1 GB (120 s with an empty cache); FULL (make reproduce) days
 
 # %%
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -426,7 +428,7 @@ def step(round=1):
     batch = one[one["round"] == round]
     so_far = one[one["round"] <= round]
     labels = [
-        f"{names[m][:20]}\npredicted {p:.2f} ± {s:.2f}\n"
+        f"{fill(names[m], 32)}\npredicted {p:.2f} ± {s:.2f}\n"
         + f"measured {v:.2f}{', hit' if h else ''}"
         for m, p, s, v, h in batch[["molecule", "mean", "std", "value", "hit"]].itertuples(
             index=False
@@ -435,10 +437,11 @@ def step(round=1):
     ax = plots.molecules(
         pool.smiles[batch["molecule"]],
         labels,
+        columns=3,
         title=f"Round {round}: {so_far['hit'].sum()} of {hit.sum()} hits found",
     )
     print(
-        f"round {round}: {batch['hit'].sum()} hits in the batch, "
+        f"round {round}: hits in the batch {batch['hit'].sum()}, "
         f"best so far {so_far['best'].max():.2f}, "
         f"R2 on held-out molecules {batch['r2'].iloc[0]:.2f}"
     )
@@ -797,7 +800,8 @@ rival = campaigns(
 )
 half = at_budget(table, BUDGET // 2)["UCB"] - at_budget(rival, BUDGET // 2)["GP Morgan"]
 c6 = claim("C6")
-c6.illustrate(half.mean(), lower_end=t_interval(half).low, upper_end=t_interval(half).high)
+ends = {"lower_end": t_interval(half).low, "upper_end": t_interval(half).high}
+c6.illustrate(half.mean(), quiet=True, **ends)
 c6.settle(
     {
         "holds": "Both lead by more than 0.02 of the hits after half the budget.",
@@ -817,7 +821,8 @@ print(f"best acquisition that looks at the doubt: {aware}")
 print(f"hits early, greedy less {aware}: {t_interval(early)}")
 print(f"R2 at the end, {aware} less greedy: {t_interval(model)}")
 c7 = claim("C7")
-c7.illustrate(min(early.mean(), model.mean()) - 0.02, hits_early=early.mean(), r2=model.mean())
+parts = {"hits_early": early.mean(), "r2": model.mean()}
+c7.illustrate(min(parts.values()) - 0.02, quiet=True, **parts)
 c7.settle(
     {
         "holds": "Both parts: more hits early, and a poorer model at the end.",

@@ -121,7 +121,7 @@ for kind, folds in KINDS.items():
 print("similarity to the nearest training molecule")
 shown = pd.DataFrame(similar).quantile([0.1, 0.5, 0.9]).T
 shown.columns = ["lowest tenth", "median", "highest tenth"]
-print(shown.map("{:.2f}".format).to_string())
+print(shown.map("{:.2f}".format).to_string(col_space=[len(c) + 2 for c in shown]))
 
 # %%
 ax = plots.score_distribution(
@@ -158,12 +158,14 @@ ax = plots.molecules(
         for kind in pairs
         for what in ("test", f"nearest ({similar[kind][pairs[kind][0]]:.2f})")
     ],
+    columns=2,
     title="A test molecule of median similarity, and the training molecule nearest to it",
 )
 
 # %% [markdown]
-# **Figure:** three pairs of structural formulas, for the random, the scaffold and the cluster split: a test molecule that
-# stands in the middle of its cloud and the training molecule most similar to it, with their similarity.
+# **Figure:** three pairs of structural formulas, from the top for the random, the scaffold and the cluster split: left a
+# test molecule that stands in the middle of its cloud, right the training molecule most similar to it, with their
+# similarity.
 
 # %% [markdown]
 # ## 2 When scaffolds cannot split
@@ -194,7 +196,7 @@ for name in ("sublimation", "flammable", "octane", "permittivity"):
     }
 counts = pd.DataFrame(rows).T
 show_prediction(my_prediction, int((counts.pop("without") > 0.5).sum()), units="data sets")
-print(counts.to_string())
+print(counts.to_string(col_space=[len(c) + 2 for c in counts]))
 print("\nthe splitter on octane:", fill(said["octane"][0], 70, subsequent_indent=" " * 24))
 
 # %% [markdown]
@@ -346,7 +348,7 @@ for train, test in KINDS["leave one cluster out"]:
     })  # fmt: skip
 by_cluster = pd.DataFrame(rows).sort_values("R2")
 shown = by_cluster.map(lambda v: v if isinstance(v, str) else f"{v:.2g}")
-print(shown.to_string(index=False))
+print(shown.to_string(index=False, col_space=[len(c) + 2 for c in shown]))
 print(
     f"\nmean of the clusters' R2 {by_cluster['R2'].mean():.2f}, "
     f"all molecules together {evaluate.r2(y[few], given):.2f}"
@@ -384,7 +386,8 @@ def full(name):
 def show(frame):
     """Print a table with two digits behind the point."""
     shown = frame.map("{:.2f}".format).replace("nan", "-")
-    print(shown.rename_axis(None, axis=1).to_string())
+    shown = shown.rename_axis(None, axis=1)
+    print(shown.to_string(col_space=[len(c) + 2 for c in shown]))
 
 
 shifts = full("dionysus_shifts")
@@ -415,7 +418,7 @@ for (kind, name), (given, std) in predicted.items():
             "area": evaluate.miscalibration_area(y[few], given, std),
         }
 honesty = pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False)
-print(honesty.map("{:.3g}".format).to_string())
+print(honesty.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in honesty]))
 areas = perfect_reference(evaluate.miscalibration_area, n=len(smiles))
 held = np.quantile(perfect_reference(evaluate.coverage, n=len(smiles)), [0.05, 0.95])
 print(f"a model that tells the truth: coverage {held[0]:.3f} to {held[1]:.3f}, ", end="")
@@ -568,7 +571,7 @@ if sizes is not None:
 # %% [markdown]
 # **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a logarithmic
 # axis, one line a model; the bands run from the worst to the best draw. The first panel is today's run with its few
-# draws. Each further panel is a data set of the full run with ten draws.
+# draws. Once the full run is there, its data sets follow, each in a panel of its own with ten draws.
 
 # %% [markdown]
 # ## 6 A rule, or a line of code?
@@ -615,7 +618,8 @@ arithmetic = {
     }
     for what, n in asked.items()
 }
-print(pd.DataFrame(arithmetic).T.to_string())
+arithmetic = pd.DataFrame(arithmetic).T
+print(arithmetic.to_string(col_space=[len(c) + 2 for c in arithmetic]))
 
 # %% [markdown]
 # Below 256 molecules there is not a single step. The networks of the study, its Bayesian network, its SNGP and its GNN-GP,

@@ -19,6 +19,7 @@
 # %%
 import tempfile
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,9 +72,9 @@ my_prediction = ...  # molecules
 data, audit = read_table(DATA / "lab_table.csv")
 show_prediction(my_prediction, len(data))
 print(audit.counts)
-print(
-    audit.rows.loc[audit.rows["fate"] == "left out", ["row", "reason"]].to_string(index=False)
-)
+print("row  reason")
+for left_out in audit.rows[audit.rows["fate"] == "left out"].itertuples():
+    print(f"{left_out.row:3}  {left_out.reason}")
 
 # %% [markdown]
 # Used, merged and left out add up to the rows, and each row has a reason. A bound such as `<50` is not a value. A name is
@@ -235,6 +236,10 @@ ax = plots.parity(
 # **Figure:** Predicted against measured heat of sublimation in kJ/mol, one point a molecule, each predicted by models
 # that did not see it, with the line of perfect prediction. Large values are predicted too small: a model that knows
 # little stays near the mean.
+#
+# The error in the legend is a little smaller than that in the table. The splits are made more than once, and a point is
+# the mean of a molecule's predictions. The table takes the error of each split by itself, and single predictions are off
+# by more than their mean.
 #
 # ### What it promises
 # The page states an interval for each candidate, a limit of the domain, and how good any model could be at best.
@@ -409,7 +414,7 @@ if my_file is not ...:
 try:
     read_table(folder / "names.csv")
 except TableError as error:
-    print(str(error)[:90])
+    print(fill(str(error), 94))
 
 # %% tags=["widget", "nbval-ignore-output"]
 upload(my_report)
@@ -435,7 +440,8 @@ for planted, verdicts in tried.groupby("values")["verdict"]:
 held = full_run("bench_report_coverage")
 print("share of left-out molecules in their 90 % interval, mean of 20 splits")
 held = held.pivot_table(index="set", columns="model", values="coverage")
-print(held.rename_axis(None).rename_axis(None, axis=1).map("{:.1%}".format).to_string())
+held = held.rename_axis(None).rename_axis(None, axis=1).map("{:.1%}".format)
+print(held.to_string(col_space=[len(c) + 2 for c in held]))
 
 # %% [markdown]
 # Where the share is above the level, the intervals are wider than they need be: an interval of CV+ allows for models that

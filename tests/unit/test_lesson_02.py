@@ -85,6 +85,15 @@ def test_molecules_are_drawn_over_their_labels():
     ax = plots.molecules(["C=CCl", "*CC(*)Cl"], ["monomer", "repeat unit"])
     assert [text.get_text() for text in ax.texts] == ["monomer", "repeat unit"]
     assert all(image.get_array().min() < 0.5 for image in ax.images)  # not an empty sheet
+    two = plots.molecules(["C", "CC", "CCC"], ["a", "b", "c\nd"], columns=2)
+    assert [image.get_extent()[0] for image in two.images] == [0, 300, 0]
+    two.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in two.texts]
+    above = two.transData.transform((0, two.images[2].get_extent()[3]))[1]
+    assert min(box.y0 for box in boxes[:2]) > above  # a label ends above the next line of pictures
+    assert boxes[2].y0 > -1
+    with pytest.raises(ValueError, match="at least 1"):
+        plots.molecules(["C"], ["a"], columns=0)
     with pytest.raises(ValueError, match="one label for each"):
         plots.molecules(["C"], [])
     with pytest.raises(MoleculeError, match="row 1"):
@@ -96,6 +105,7 @@ def test_grid_writes_each_number():
     ax = plots.grid(table)
     assert [text.get_text() for text in ax.texts] == ["3", "0", "1", "20"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert [text.get_color() for text in ax.texts] == ["black", "black", "black", "white"]
     with pytest.raises(ValueError, match="at least 0"):
         plots.grid(-table)
 

@@ -179,6 +179,7 @@ def test_score_distribution_shows_every_score():
     assert ax.get_xlabel() == "r2"
     assert len(ax.collections) == 3
     assert len(plots.score_distribution({"a": [1, 2, 3]}).collections) == 1
+    assert plots.score_distribution({"a": [0.5, 0.9], "b": [1, 1, 1]}).get_xlim()[1] > 1  # points beside the frame
     with pytest.raises(ValueError, match="choose one, metric='mae'"):
         plots.score_distribution(table)
     with pytest.raises(ValueError, match="no scores for metric 'rmse': there are mae, r2"):

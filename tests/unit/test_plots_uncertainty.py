@@ -154,6 +154,15 @@ def test_predicted_observed_counts_the_misses():
         plots.predicted_observed(Y, MEAN, MEAN, MEAN[:-1])
 
 
+def test_predicted_observed_shows_all_intervals_on_shared_axes():
+    panels = plt.subplots(1, 2, sharey=True)[1]
+    for ax, scale in zip(panels, (6, 1), strict=True):  # the short intervals come last
+        plots.predicted_observed(Y, MEAN, MEAN - scale * STD, MEAN + scale * STD, ax=ax)
+    low, high = panels[0].get_ylim()
+    assert low < (MEAN - 6 * STD).min()
+    assert high > (MEAN + 6 * STD).max()
+
+
 def test_performance_against_calibration_numbers_models_and_marks_features():
     ax = FIGURES["performance_against_calibration"](None)
     points = np.array([c.get_offsets()[0] for c in ax.collections])
@@ -176,6 +185,7 @@ def test_coverage_by_distance_has_bins_of_equal_count():
     ends = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert (ends.min(), ends.max()) == pytest.approx((low, high))
     assert ax.get_legend().get_texts()[1].get_text() == "(all: 0.75)"
+    assert max(ax.get_yticks()) == pytest.approx(1)  # no share is larger
     with pytest.raises(ValueError, match="n_bins is 30 for 20"):
         plots.coverage_by_distance(np.arange(20), np.ones(20), level=0.9, n_bins=30)
 

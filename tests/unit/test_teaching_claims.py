@@ -206,6 +206,8 @@ def test_the_ledger_reads_the_full_runs(results, capsys):
     assert "illustration, not a verdict" in printed
     assert "row split = 3.30" in printed
     assert printed.splitlines()[-1].endswith("holds")
+    a3.illustrate([0.2, 0.3], quiet=True, row_split=3.3)
+    assert capsys.readouterr().out == ""
     a3.show()
     printed = capsys.readouterr().out
     assert RULES["A3"].text in printed
