@@ -76,7 +76,7 @@ def code_path() -> str:
     """
     import numpy as np
 
-    return "-".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])) or "baseline"
+    return "-".join(np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])) or "baseline"
 
 
 def memory(*packages: str) -> joblib.Memory:

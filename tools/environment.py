@@ -35,13 +35,13 @@ def one_code_path() -> dict[str, str]:
     """
     try:
         import numpy as np
-
-        simd = np.show_config(mode="dicts")["SIMD Extensions"]
-    except (ImportError, KeyError):
+    except ImportError:
         return {}
-    if not {"X86_V3", "AVX2"} & {*simd["baseline"], *simd["found"]}:  # the names since NumPy 2.4, and before
+    simd = np.show_config(mode="dicts").get("SIMD Extensions", {})  # a list without entries is left out
+    baseline, found, missing = (simd.get(name, []) for name in ("baseline", "found", "not found"))
+    if not {"X86_V3", "AVX2"} & {*baseline, *found}:  # the names since NumPy 2.4, and before
         return {}
-    beyond = [name for name in (*simd["found"], *simd["not found"]) if name == "X86_V4" or name.startswith("AVX512")]
+    beyond = [name for name in (*found, *missing) if name == "X86_V4" or name.startswith("AVX512")]
     return {
         "NPY_DISABLE_CPU_FEATURES": " ".join(beyond),
         "OPENBLAS_CORETYPE": "Haswell",

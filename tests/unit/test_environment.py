@@ -311,6 +311,37 @@ def test_ci_runs_the_readmes_command_with_the_mirror_and_its_exit_code(tmp_path,
 
 
 # --- small things ---
+@pytest.mark.parametrize(
+    ("simd", "disabled"),
+    [
+        ({"baseline": ["X86_V2"], "found": ["X86_V3"], "not found": ["X86_V4", "AVX512_ICL"]}, "X86_V4 AVX512_ICL"),
+        ({"baseline": ["X86_V2"], "found": ["X86_V3", "X86_V4", "AVX512_ICL"]}, "X86_V4 AVX512_ICL"),
+        (
+            {"baseline": ["SSE", "SSE3"], "found": ["AVX2", "AVX512F"], "not found": ["AVX512_SKX"]},
+            "AVX512F AVX512_SKX",
+        ),
+        ({"baseline": ["X86_V2"], "not found": ["X86_V3", "X86_V4"]}, None),
+        ({"baseline": ["NEON", "ASIMD"], "found": ["ASIMDHP"]}, None),
+        ({}, None),
+    ],
+)
+def test_processors_with_avx2_or_more_calculate_alike(monkeypatch, simd, disabled):
+    monkeypatch.setattr("numpy.show_config", lambda mode: {"SIMD Extensions": simd})
+    found = environment.one_code_path()
+    assert found.get("NPY_DISABLE_CPU_FEATURES") == disabled
+    assert ("OPENBLAS_CORETYPE" in found) == ("ATEN_CPU_CAPABILITY" in found) == (disabled is not None)
+
+
+def test_the_tests_themselves_follow_that_path():
+    import numpy as np
+
+    fixed = environment.one_code_path()
+    assert {name: os.environ.get(name) for name in fixed} == fixed
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a process that began with these variables
+        found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+        assert not [name for name in found if name == "X86_V4" or name.startswith("AVX512")]
+
+
 def test_jupyter_settings_are_added_to_what_is_there(tmp_path):
     overrides = tmp_path / "share/jupyter/lab/settings/overrides.json"
     kernel = tmp_path / "share/jupyter/kernels/python3/kernel.json"
