@@ -253,6 +253,15 @@ def claims() -> str:
 
 
 # --- reproduction ---------------------------------------------------------------------------------------------------
+PANELS = (
+    "The study's data may not be passed on, so ours are simulated panels: conclusions can be compared, figures need "
+    "not agree. *Correlation* is the mean rank correlation over eras, and *sharpe* that mean by its spread over eras: "
+    "of the averaged prediction, in the table *samples* of single posterior samples, with *sd* their spread over the "
+    "samples. *auc* says how well the predictive spread tells eras with a negative score from others. *js* is the "
+    "Jensen-Shannon divergence between distributions of scores, which cannot exceed 0.69."
+)
+
+
 def reproduction(results: Path = ROOT / "results", data: Path = ROOT / "data") -> str:
     """Put published figures beside those of the full runs, for each full run whose table is there."""
     out = []
@@ -267,7 +276,7 @@ def reproduction(results: Path = ROOT / "results", data: Path = ROOT / "data") -
             for _, row in compared.iterrows()
         ]
         head = ("table", "model", "prior", "measure", "published", "here (95 % interval over panels)")
-        out += ["## Era panels (habakan)", table(head, rows, "llllrr")]
+        out += ["## Era panels (habakan)", PANELS, table(head, rows, "llllrr")]
     return "\n\n".join(out) or "No full run with published figures beside it is in `results/` yet."
 
 

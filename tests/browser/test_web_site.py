@@ -53,3 +53,17 @@ def test_no_page_is_wider_than_the_window(visit, width):
         page = visit(str(path.relative_to(SITE)), width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
         page.context.close()
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_pictures_keep_their_shape_and_open_alone(visit, width):
+    shapes = (
+        """pictures => pictures.map(p => [p.width / p.height, p.naturalWidth / p.naturalHeight, p.closest("a").href])"""
+    )
+    for name in ("index.html", *(f"notebooks/{path.name}" for path in (SITE / "notebooks").glob("*.html"))):
+        page = visit(name, width)
+        page.wait_for_load_state("load")
+        for shown, drawn, address in page.locator(".bd-article img[src*=_images]").evaluate_all(shapes):
+            assert shown == pytest.approx(drawn, rel=0.03), (name, address)
+            assert "_images" in address
+        page.context.close()
