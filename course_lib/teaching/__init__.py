@@ -19,6 +19,7 @@ from course_lib.teaching.claims import (
 )
 from course_lib.teaching.installation import check_installation
 from course_lib.teaching.quizzes import quiz
+from course_lib.teaching.tables import print_table
 from course_lib.teaching.terms import glossary
 from course_lib.teaching.widgets import interactive
 
@@ -37,6 +38,7 @@ __all__ = [
     "interactive",
     "ledger",
     "load_claims",
+    "print_table",
     "quiz",
     "show_prediction",
 ]

@@ -36,7 +36,15 @@ from course_lib.molecules import identity
 from course_lib.results import full_run
 from course_lib.settings import progress
 from course_lib.splits import GroupKFold, GroupShuffleSplit
-from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching import (
+    check,
+    claim,
+    fast,
+    interactive,
+    print_table,
+    quiz,
+    show_prediction,
+)
 
 # %% [markdown]
 # ## 1 Fifty measurements
@@ -215,7 +223,7 @@ scores = pd.DataFrame({
     "R2 CV": {name: r2(y[train], inside[name]) for name in MODELS},
     "R2 test": {name: r2(y[test], outside[name]) for name in MODELS},
 })  # fmt: skip
-print(scores.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in scores]))
+print_table(scores, "{:.3g}")
 print()
 print(
     "LightGBM and the mean give the same values in cross-validation:",
@@ -351,8 +359,7 @@ def typical(miss):
 
 
 summary = draws.groupby("model", sort=False)["miss"].agg(["mean", typical])
-shown = summary.set_axis(["bias", "typical miss"], axis=1).map("{:.2f}".format)
-print(shown.to_string(col_space=[8, 14]))
+print_table(summary.set_axis(["bias", "typical miss"], axis=1), "{:.2f}")
 
 # %%
 of_model = dict(list(draws.groupby("model", sort=False)))
@@ -451,13 +458,11 @@ bias, typical_miss = by_set.mean().unstack("arm"), by_set.apply(typical).unstack
 
 for title, values in {
     "bias, 50 molecules": bias.loc[50].map("{:+.2f}".format),
-    "\ntypical miss, 50 molecules": typical_miss.loc[50].map("{:.2f}".format),
-    "\ntypical miss, mean over the sets": (
-        typical_miss.groupby("n_train").mean().map("{:.2f}".format)
-    ),
+    "\ntypical miss, 50 molecules": typical_miss.loc[50],
+    "\ntypical miss, mean over the sets": typical_miss.groupby("n_train").mean(),
 }.items():
     print(title)
-    print(values.to_string(col_space=[len(arm) + 2 for arm in values]))
+    print_table(values, "{:.2f}")
 
 # %% [markdown]
 # Read the last table from top to bottom. With 25 molecules LightGBM as it comes cannot cut, neither in a fold nor on
@@ -494,10 +499,8 @@ curve = (
     .agg(["mean", "min", "max"])
     .reset_index()
 )
-print(
-    curve.pivot(index="n_train", columns="model", values="mean")[list(MODELS)]
-    .map("{:.3g}".format)
-    .to_string(col_space=[len(name) + 2 for name in MODELS])
+print_table(
+    curve.pivot(index="n_train", columns="model", values="mean")[list(MODELS)], "{:.3g}"
 )
 
 # %%

@@ -41,7 +41,15 @@ from course_lib.models.baselines import AtomCounts
 from course_lib.results import full_run
 from course_lib.settings import progress
 from course_lib.splits import GroupShuffleSplit
-from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching import (
+    check,
+    claim,
+    fast,
+    interactive,
+    print_table,
+    quiz,
+    show_prediction,
+)
 
 # %% [markdown]
 # ## 1 A picture with holes
@@ -305,12 +313,6 @@ def rms(values):
     return np.sqrt(np.mean(np.square(values)))
 
 
-def show(table, digits="{:.2f}"):
-    """Print a table, with two spaces at least between the heads of its columns."""
-    shown = table.map(digits.format).replace("nan", "none")
-    print(shown.to_string(col_space=[len(c) + 2 for c in shown]))
-
-
 rows = {}
 for name, parts in opinions.items():
     off = parts["mean"].to_numpy() - f(GRID)
@@ -322,7 +324,7 @@ for name, parts in opinions.items():
             "true noise": SD,
         }
 table = pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False)
-show(table)
+print_table(table, "{:.2f}", missing="none")
 times = (table["mean is off by"] / table["epistemic"]).loc["in the gap"]
 print()
 show_prediction(my_prediction, times["bootstrap ensemble"])
@@ -352,7 +354,7 @@ for seed in progress(range(10 if fast() else 40), "tables"):
                 "true noise": SD**2,
             })  # fmt: skip
 again = np.sqrt(pd.DataFrame(again).groupby(["region", "model"]).mean())
-show(again)
+print_table(again, "{:.2f}", missing="none")
 
 # %% [markdown]
 # The GP comes closest, and even it promises a little less in the gap than it misses by: it takes the length scale that it
@@ -525,11 +527,11 @@ quantities = pd.concat(
 )
 today = margins(quantities)
 print("today, three data sets")
-show(today)
+print_table(today, "{:.2f}", missing="none")
 simulated = full("dionysus_simulated")
 if simulated is not None:
     print("\nfull run, twenty data sets (NGBoost has no epistemic part and is not counted)")
-    show(margins(simulated))
+    print_table(margins(simulated), "{:.2f}", missing="none")
 c1 = claim("C1")
 c1.illustrate(today["smallest"])
 
@@ -695,7 +697,7 @@ columns = ["error", "std", "epistemic", "within 2 sd"]
 by_side = tested.groupby(["draw", "outside"])
 report = by_side[columns].mean().assign(molecules=by_side.size())
 print("means, in kJ/mol; the share within two standard deviations")
-show(report, "{:.3g}")
+print_table(report, "{:.3g}", missing="none")
 ranks = {
     "distance and epistemic": spearmanr(tested["distance"], tested["epistemic"])[0],
     "distance and error": spearmanr(tested["distance"], tested["error"])[0],
@@ -799,7 +801,7 @@ for name, (first_source, second_source) in pairs.items():
         "sd of values": f"{table.y.std():.3g}",
     }
 lines = pd.DataFrame(lines).T
-print(lines.to_string(col_space=[len(c) + 2 for c in lines]))
+print_table(lines)
 
 # %% [markdown]
 # Where many pairs are identical to the last digit, one source fed the other, or both read the same handbook: **agreement

@@ -42,7 +42,15 @@ from course_lib.models import GPRegressor, NGBoostClassifier, NGBoostRegressor
 from course_lib.models.baselines import AtomCounts
 from course_lib.results import full_run
 from course_lib.splits import ClusterKFold, assert_no_leak
-from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching import (
+    check,
+    claim,
+    fast,
+    interactive,
+    print_table,
+    quiz,
+    show_prediction,
+)
 
 N_DRAWS = 200  # how often molecules are drawn where nothing is fitted
 N_FITS = 4 if fast() else 50  # and where models are
@@ -327,7 +335,7 @@ def score_all(names, rows):
 
 four = score_all(mean, test)
 show_prediction(my_prediction, four.loc["knows nothing", "area"])
-print(four.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in four]))
+print_table(four, "{:.3g}")
 low, high = np.quantile(of_perfect, [0.05, 0.95])
 print(f"a perfect model's area at this n: {low:.3f} to {high:.3f}")
 ranks = perfect_reference(evaluate.error_rank_correlation, y_std=std["GP"][test])[:, 0]
@@ -444,7 +452,7 @@ for n in (20, 50, 100, 200):
 corrected = pd.DataFrame(rows).groupby("molecules").mean()
 show_prediction(my_prediction, corrected.loc[20, ["factor", "curve"]].idxmin())
 print("area on new molecules, NGBoost, mean over draws of the calibration molecules")
-print(corrected.map("{:.3f}".format).to_string(col_space=[len(c) + 2 for c in corrected]))
+print_table(corrected, "{:.3f}")
 few = perfect_reference(evaluate.miscalibration_area, n=len(spare) - 200).mean()
 print(f"a perfect model on as many new molecules: about {few:.3f}")
 
@@ -664,7 +672,7 @@ table = pd.DataFrame({
 })  # fmt: skip
 table.index = ["nearest quarter", "second", "third", "farthest quarter"]
 print(f"mean absolute error ({data.units}) and coverage of 95 % intervals")
-print(table.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in table]))
+print_table(table, "{:.3g}")
 
 # %%
 ax = plots_uncertainty.coverage_by_distance(
@@ -717,7 +725,7 @@ for number, (others, left_out) in enumerate(splitter.split(data.smiles, groups=d
 clusters = pd.DataFrame(rows).sort_values("distance", ignore_index=True)
 clusters = clusters[clusters["molecules"] >= 20].reset_index(drop=True)
 print("coverage of 95 % intervals; clusters of fewer than 20 molecules are not shown")
-print(clusters.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in clusters]))
+print_table(clusters, "{:.3g}")
 print(f"all that are shown, one width: {clusters['one width'].min():.2f} at the lowest")
 
 # %%
@@ -872,7 +880,7 @@ binary = pd.DataFrame(
     }
 )
 print(f"NGBoost; temperature {temperature.temperature_:.2f}")
-print(binary.map("{:.3f}".format).to_string(col_space=[len(c) + 2 for c in binary]))
+print_table(binary, "{:.3f}")
 print(f"best by log loss: {binary['log loss'].idxmin()}; by ECE: {binary['ECE'].idxmin()}")
 
 # %% [markdown]

@@ -45,7 +45,15 @@ from course_lib.splits import (
     cluster_labels,
     scaffold,
 )
-from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching import (
+    check,
+    claim,
+    fast,
+    interactive,
+    print_table,
+    quiz,
+    show_prediction,
+)
 
 N_MOLECULES = 650 if fast() else 1054  # as many as leave 500 to learn from
 N_SHIFT = 400 if fast() else 1054  # molecules that are split in five ways
@@ -121,7 +129,7 @@ for kind, folds in KINDS.items():
 print("similarity to the nearest training molecule")
 shown = pd.DataFrame(similar).quantile([0.1, 0.5, 0.9]).T
 shown.columns = ["lowest tenth", "median", "highest tenth"]
-print(shown.map("{:.2f}".format).to_string(col_space=[len(c) + 2 for c in shown]))
+print_table(shown, "{:.2f}")
 
 # %%
 ax = plots.score_distribution(
@@ -196,7 +204,7 @@ for name in ("sublimation", "flammable", "octane", "permittivity"):
     }
 counts = pd.DataFrame(rows).T
 show_prediction(my_prediction, int((counts.pop("without") > 0.5).sum()), units="data sets")
-print(counts.to_string(col_space=[len(c) + 2 for c in counts]))
+print_table(counts)
 print("\nthe splitter on octane:", fill(said["octane"][0], 70, subsequent_indent=" " * 24))
 
 # %% [markdown]
@@ -347,8 +355,7 @@ for train, test in KINDS["leave one cluster out"]:
         "skill": skill_solution(y[test], given[test], y[train]),
     })  # fmt: skip
 by_cluster = pd.DataFrame(rows).sort_values("R2")
-shown = by_cluster.map(lambda v: v if isinstance(v, str) else f"{v:.2g}")
-print(shown.to_string(index=False, col_space=[len(c) + 2 for c in shown]))
+print_table(by_cluster, "{:.2g}", index=False)
 print(
     f"\nmean of the clusters' R2 {by_cluster['R2'].mean():.2f}, "
     f"all molecules together {evaluate.r2(y[few], given):.2f}"
@@ -383,13 +390,6 @@ def full(name):
     return found
 
 
-def show(frame):
-    """Print a table with two digits behind the point."""
-    shown = frame.map("{:.2f}".format).replace("nan", "-")
-    shown = shown.rename_axis(None, axis=1)
-    print(shown.to_string(col_space=[len(c) + 2 for c in shown]))
-
-
 shifts = full("dionysus_shifts")
 if shifts is not None:
     for name, part in shifts.groupby("set", sort=False):
@@ -398,7 +398,7 @@ if shifts is not None:
         by_kind = by_kind / by_kind.loc["random"]
         by_kind.insert(0, "similarity", part.groupby("by")["similarity"].mean())
         print(f"{name}: {error} as a multiple of that under random splits")
-        show(by_kind)
+        print_table(by_kind, "{:.2f}")
 
 # %% [markdown]
 # ## 4 Does the model notice?
@@ -418,7 +418,7 @@ for (kind, name), (given, std) in predicted.items():
             "area": evaluate.miscalibration_area(y[few], given, std),
         }
 honesty = pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False)
-print(honesty.map("{:.3g}".format).to_string(col_space=[len(c) + 2 for c in honesty]))
+print_table(honesty, "{:.3g}")
 areas = perfect_reference(evaluate.miscalibration_area, n=len(smiles))
 held = np.quantile(perfect_reference(evaluate.coverage, n=len(smiles)), [0.05, 0.95])
 print(f"a model that tells the truth: coverage {held[0]:.3f} to {held[1]:.3f}, ", end="")
@@ -460,7 +460,8 @@ else:
     for measure in ("coverage95", "ama"):
         print(f"{measure}, mean over sets and folds")
         regression = shifts[shifts["ama"].notna()]
-        show(regression.pivot_table(index="by", columns="cell", values=measure, sort=False))
+        by_cell = regression.pivot_table(index="by", columns="cell", values=measure, sort=False)
+        print_table(by_cell, "{:.2f}")
 
 # %% [markdown]
 # Now move both at once, the kind of split and the number of training molecules. Where is the GP wrong, and where is it
@@ -539,7 +540,8 @@ for draw, (order, test) in progress(splits.items(), "draws"):
 today = pd.DataFrame(rows)
 for measure, what in {"skill": "R2", "ama": "miscalibration area"}.items():
     print(f"{what}, mean of {N_DRAWS} draws")
-    show(today.pivot_table(index="n", columns="cell", values=measure, sort=False))
+    by_n = today.pivot_table(index="n", columns="cell", values=measure, sort=False)
+    print_table(by_n, "{:.2f}")
 areas = perfect_reference(evaluate.miscalibration_area, n=len(test))
 print(f"area of a perfect model on {len(test)} molecules: ", end="")
 print(f"mostly below {np.quantile(areas, 0.95):.3f}")
@@ -566,7 +568,8 @@ for ax in axes.flat[len(panels) :]:
     ax.axis("off")
 if sizes is not None:
     print("full run, miscalibration area, mean over draws and regression sets")
-    show(sizes.pivot_table(index="n", columns="cell", values="ama", sort=False).sort_index())
+    areas = sizes.pivot_table(index="n", columns="cell", values="ama", sort=False).sort_index()
+    print_table(areas, "{:.2f}")
 
 # %% [markdown]
 # **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a logarithmic
@@ -619,7 +622,7 @@ arithmetic = {
     for what, n in asked.items()
 }
 arithmetic = pd.DataFrame(arithmetic).T
-print(arithmetic.to_string(col_space=[len(c) + 2 for c in arithmetic]))
+print_table(arithmetic)
 
 # %% [markdown]
 # Below 256 molecules there is not a single step. The networks of the study, its Bayesian network, its SNGP and its GNN-GP,
@@ -688,7 +691,7 @@ both = pd.concat([today[today["cell"].isin(["GP", "network"])], pd.DataFrame(row
 by_size = both.pivot_table(index="n", columns="cell", values="skill")
 dropped = by_size["last batch dropped"]
 show_prediction(my_prediction, dropped[260] - dropped[250])
-show(by_size)
+print_table(by_size, "{:.2f}")
 
 # %%
 curve = both.groupby(["cell", "n"], sort=False)["skill"].agg(["mean", "min", "max"])

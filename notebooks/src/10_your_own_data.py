@@ -35,7 +35,7 @@ from course_lib.report import choose_split, report
 from course_lib.report.models import features
 from course_lib.results import full_run
 from course_lib.splits import GroupKFold
-from course_lib.teaching import check, fast, interactive, quiz, show_prediction
+from course_lib.teaching import check, fast, interactive, print_table, quiz, show_prediction
 from course_lib.teaching.uploads import upload
 
 DATA = Path("../data") if Path("../data").is_dir() else Path("data")
@@ -440,8 +440,7 @@ for planted, verdicts in tried.groupby("values")["verdict"]:
 held = full_run("bench_report_coverage")
 print("share of left-out molecules in their 90 % interval, mean of 20 splits")
 held = held.pivot_table(index="set", columns="model", values="coverage")
-held = held.rename_axis(None).rename_axis(None, axis=1).map("{:.1%}".format)
-print(held.to_string(col_space=[len(c) + 2 for c in held]))
+print_table(held.rename_axis(None), "{:.1%}")
 
 # %% [markdown]
 # Where the share is above the level, the intervals are wider than they need be: an interval of CV+ allows for models that
