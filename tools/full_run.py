@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pandas as pd
 from course_lib import settings
 from course_lib.evaluate import nadeau_bengio
 from course_lib.teaching.claims import decide_family
+from environment import one_code_path
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -75,6 +77,7 @@ class FullRun:
             for task in self.stages[stage].tasks
             if wanted(task) and task not in done[stage]
         ]
+        os.environ.update(one_code_path())  # worker processes take it over: the same digits on every processor
         work = (joblib.delayed(one_task)(*task) for task in todo)
         results = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(work)
         for stage, rows in settings.progress(results, "full run", total=len(todo)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import full_run
 import reproduce_dionysus as dionysus
 from course_lib.teaching.claims import load_claims
+from environment import one_code_path
 from full_run import FullRun, Stage
 
 
@@ -51,6 +54,19 @@ def test_only_wanted_tasks_run(results):
     run = FullRun("trial", ("set", "split"), {"stage": Stage(work, (("a", 0), ("c", 0)))})
     run.run(["stage"], jobs=1, wanted=lambda task: task[0] == "c")
     assert run.done("stage") == {("c", 0)}
+
+
+def instructions(name: str, number: int):
+    yield {variable: os.environ.get(variable) for variable in one_code_path()}
+
+
+def test_tasks_calculate_with_the_instructions_of_the_lessons(results, monkeypatch):
+    for variable in one_code_path():
+        monkeypatch.delenv(variable, raising=False)
+    run = FullRun("trial", ("set", "split"), {"stage": Stage(instructions, (("a", 0),))})
+    run.run(["stage"], jobs=1)
+    assert run.complete("stage")
+    assert run.read("stage").iloc[0].drop(["set", "split"]).fillna("").to_dict() == one_code_path()
 
 
 # --- endpoints of C1 to C5 and C8 on planted tables: (changes to a table that holds, verdict of the endpoint) ---
