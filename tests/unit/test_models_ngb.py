@@ -158,3 +158,11 @@ def test_tuning(table):
     found = tune(model, X[:60], y[:60], n_iter=3, space=model.TUNE_SPACE, **options)
     assert set(found.best_params) == set(model.TUNE_SPACE)
     assert found.best_estimator.model_.Base.max_depth == found.best_params["max_depth"]
+
+
+def test_the_normal_distribution_without_its_scipy_object_gives_ngboosts_own_numbers(table, monkeypatch):
+    X, y = table[0][:100], table[1][:100]
+    ours = NGBoostRegressor(**FEW | {"n_folds": 2}).fit(X, y).predict(X, return_std=True)
+    monkeypatch.setattr(NGBoostRegressor, "_options", {})
+    theirs = NGBoostRegressor(**FEW | {"n_folds": 2}).fit(X, y).predict(X, return_std=True)
+    np.testing.assert_array_equal(ours, theirs)
