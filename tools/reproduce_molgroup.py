@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -33,7 +34,7 @@ import pandas as pd
 import torch
 
 from course_lib import datasets, featurize
-from course_lib.auxiliary import JointNetwork, select, structure_similarity, task_similarity
+from course_lib.auxiliary import JointNetwork, MolGroup, select, structure_similarity, task_similarity
 from course_lib.auxiliary.improvement import grouped_split
 from course_lib.auxiliary.tasks import Task, read_task, read_tasks
 from course_lib.auxiliary.transfer import correlation
@@ -50,7 +51,7 @@ EMBEDDED = (
 )  # fmt: skip
 SEEDS = 5
 MAX_TRAIN, MAX_AUXILIARY = 500, 2000
-SIZES = (1, 2, 3, 5)  # of groups in the order of the gate's scores
+SIZES = (1, 2, 3, 5)  # of groups in the gate's order
 NETWORK: dict = {"n_steps": 400}
 GATE: dict = {"rounds": 2, "n_seeds": 2, "n_steps": 100, "batch_size": 32}
 FORWARD: dict = {"n_steps": 200, "hidden": 32}
@@ -164,12 +165,12 @@ def one_selection(name: str, _: str, seed: int) -> Iterator[dict]:
             **split.row(group),
         }
 
-    gate = select("molgroup", split.train, others, k=5, **GATE, **options)
-    yield line("molgroup", gate.selected, gate.seconds)
-    k = len(gate.selected)
-    order = gate.scores.sort_values(ascending=False, kind="stable").index.tolist()
+    begin = time.process_time()
+    gate = MolGroup(5, **GATE, random_state=seed).fit(split.train, others, held_out=split.held_out)
+    yield line("molgroup", gate.selected_, time.process_time() - begin)
+    k = len(gate.selected_)
     for size in SIZES:
-        yield line(f"gate's best {size}", order[:size])
+        yield line(f"gate's best {size}", gate.ranking_[:size])
     yield line("none", [])
     yield line("all", list(others))
     for method in ("random", "structure", "task", NEAREST, "ridge transfer", "principal gradient"):
@@ -248,9 +249,10 @@ def b2(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, part in table.groupby("set", sort=False):
         others = table[table["set"] != name]
-        design = np.column_stack([np.ones(len(others)), others[["structure", "task"]]])
-        weights = np.linalg.lstsq(design, others["improvement"].to_numpy(), rcond=None)[0]
-        combined = pd.Series(part[["structure", "task"]].to_numpy() @ weights[1:])
+        values = others[["structure", "task", "improvement"]]
+        values = values - values.groupby(others["set"]).transform("mean")  # differences within a target, not between
+        weights = np.linalg.lstsq(values[["structure", "task"]], values["improvement"], rcond=None)[0]
+        combined = pd.Series(part[["structure", "task"]].to_numpy() @ weights)
         found = {kind: correlation(part[kind], part["improvement"]) for kind in ("structure", "task")}
         rows.append({"set": name, **found, "combined": correlation(combined, part["improvement"])})
     found = pd.DataFrame(rows)
@@ -320,7 +322,8 @@ def primaries() -> dict[str, pd.DataFrame]:
     if RUN.complete("groups"):
         groups = RUN.read("groups")
         found |= {"B4": b4(groups), "B5": b5(groups)}
-        RUN.write("summary", summary(pd.concat([groups, RUN.read("forward")], ignore_index=True)))
+        tables = [groups, RUN.read("forward")] if RUN.complete("forward") else [groups]
+        RUN.write("summary", summary(pd.concat(tables, ignore_index=True)))
     return found
 
 

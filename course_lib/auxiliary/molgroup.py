@@ -21,22 +21,25 @@ from course_lib.models.network import one_thread, seeded
 __all__ = ["MolGroup"]
 
 CONTROL = "shuffled control"
+N_CONTROLS = 3  # auxiliaries whose shuffled copies take part in a start
+JUDGED = 0.25  # share of the target's molecules that judge and are not learned from
 PUBLISHED_THRESHOLD = 0.6  # of alpha
 LAST, FIRST = 0.1, 0.1  # shares of the steps: scored; taken before the gate starts to learn
 
 
 class _Drawer:
-    """Batches of one data set."""
+    """Batches of one data set, or of some of its rows."""
 
-    def __init__(self, task: Task, batch_size: int, random_state) -> None:
+    def __init__(self, task: Task, batch_size: int, random_state, rows: np.ndarray | None = None) -> None:
+        self.rows = np.arange(len(task)) if rows is None else rows
         self.graphs = graphs(task.smiles)
         self.y = torch.as_tensor(task.labels(), dtype=torch.float32)
         self.keys = torch.from_numpy(key_table(task))
         self.binary = task.binary
-        self.dealer = deal(len(task), batch_size, random_state)
+        self.dealer = deal(len(self.rows), batch_size, random_state)
 
     def __next__(self) -> Drawn:
-        rows = next(self.dealer)
+        rows = self.rows[next(self.dealer)]
         return Drawn(batch([self.graphs[row] for row in rows]), self.y[rows], self.keys[rows], self.binary)
 
 
@@ -50,13 +53,15 @@ class MolGroup:
     trial; the target's loss after this move tells the gate by its gradient whether to share more or less (the gate has
     an Adam of its own). Then everything but the gate takes an Adam step, from where it was, on the mean of all losses.
 
-    What differs from the published method, each with a reason: the move is judged on an independent target batch
-    (published: the batch that the target learns from in this step); every gate starts at 0.5; scores are averaged over
-    starts; and they are read against a control, the target's own molecules with shuffled labels, which teaches nothing
-    but has the target's structures. Adam turns the noise of meta-gradients into a steady drift, so an alpha by itself
-    has no scale. ``MolGroup(meta_batch="same", centred=False, control=False, n_seeds=1)`` is the published method, but
-    for layer norm, equal starts of all auxiliaries, and sizes: published are 10 epochs in batches of 128 at a rate of
-    0.001, which for hundreds of molecules are too few steps for the gate to leave its start.
+    What differs from the published method, each with a reason: the move is judged on a quarter of the target's
+    molecules, drawn anew for each start, from which nothing is learned in it (published: the batch that the target
+    learns from in this step); every gate starts at 0.5; scores are averaged over starts; and they are read against a
+    control, the mean alpha of copies of up to three auxiliaries with shuffled labels, which teach nothing and have the
+    structures of real ones. Adam takes steps of one size however small the gradient is, so noise alone lets alpha
+    wander, and an alpha by itself has no scale. ``MolGroup(meta_batch="same", centred=False, control=False,
+    n_seeds=1)`` is the published method, but for layer norm, equal starts of all auxiliaries, a gate that rests where
+    the published networks share nothing for an epoch, and sizes: published are 10 epochs in batches of 128 at a rate
+    of 0.001, which for hundreds of molecules are too few steps for the gate to leave its start.
 
     Parameters
     ----------
@@ -64,7 +69,7 @@ class MolGroup:
         Auxiliaries selected at most.
     rounds : int
         After each, the auxiliaries below the threshold are dropped (or the lowest one, when none is below and more than
-        k are left), and all networks start afresh.
+        k are left), and all networks start afresh. At most k are taken from the last round.
     n_seeds : int
         Starts in a round.
     n_steps : int
@@ -91,10 +96,12 @@ class MolGroup:
         What decides: alpha less that of the control in the same round; alpha itself without a control.
     rounds_ : Series of int
         Number of rounds that the auxiliary was in.
+    ranking_ : list of str
+        All auxiliaries, best first: those that stayed in for more rounds, and of these the higher scores.
     selected_ : list of str
         At most k, best first. Empty when none stands above the threshold.
     history_ : DataFrame
-        round, seed, step, then alpha of each auxiliary in the round and of the control.
+        round, seed, step, then alpha of each auxiliary in the round and of the control (mean of its copies).
     removed_ : dict of str to int
         Rows taken out of each auxiliary because their molecule is held out of the target.
 
@@ -125,6 +132,9 @@ class MolGroup:
     ) -> None:
         if meta_batch not in ("independent", "same"):
             raise ValueError(f"meta_batch is {meta_batch!r}: choose 'independent' or 'same'")
+        for name, value in {"k": k, "rounds": rounds, "n_seeds": n_seeds, "n_steps": n_steps}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}: give 1 or more")
         self.k = k
         self.rounds = rounds
         self.n_seeds = n_seeds
@@ -193,23 +203,26 @@ class MolGroup:
         self.scores_ = pd.Series(scores, name="score", dtype=float)
         self.rounds_ = pd.Series(entered, name="rounds", dtype=int)
         self.selected_ = alive[: self.k]
+        self.ranking_ = sorted(others, key=lambda name: (-entered[name], -scores[name], name))
         return self
 
     def _alphas(self, target: Task, others: dict[str, Task], seed: int) -> pd.DataFrame:
         """Train once; alpha of each auxiliary, and of the control, in each step."""
         names = sorted(others)  # so that the order in which they are given makes no difference
         tasks = [others[name] for name in names]
-        if self.control:
-            names.append(CONTROL)
-            tasks.append(replace(target, y=np.random.default_rng(seed).permutation(target.y)))
+        if self.control:  # a copy meets the molecules of its original in every step
+            copied = np.random.default_rng(seed).permutation(len(names))[:N_CONTROLS]
+            tasks += [replace(tasks[i], y=np.random.default_rng(seed).permutation(tasks[i].y)) for i in copied]
+        order = np.random.default_rng([seed, 1]).permutation(len(target))
+        n_judging = round(JUDGED * len(target)) if self.meta_batch == "independent" else 0
         with one_thread(), seeded(seed):
             ours = Network(self.hidden, self.n_layers, self.dropout)
             first = Network(self.hidden, self.n_layers, self.dropout)
             owners = [deepcopy(first) for _ in tasks]  # what tells auxiliaries apart is what is learned
             gate = Gate(len(tasks), self.a, self.tau)
             drawers = [_Drawer(task, self.batch_size, [seed, 0]) for task in tasks]
-            learning = _Drawer(target, self.batch_size, [seed, 0])
-            judging = _Drawer(target, self.batch_size, [seed, 1])
+            learning = _Drawer(target, self.batch_size, [seed, 0], np.sort(order[n_judging:]))
+            judging = _Drawer(target, self.batch_size, [seed, 1], np.sort(order[:n_judging])) if n_judging else None
             if self.centred:
                 gate.start_at_half(learning.keys, [drawer.keys for drawer in drawers])
             weights = [p for network in (ours, *owners) for p in network.parameters()]
@@ -218,7 +231,7 @@ class MolGroup:
             alphas = np.empty((self.n_steps, len(tasks)))
             for step in range(self.n_steps):
                 drawn, own = [next(drawer) for drawer in drawers], next(learning)
-                judge = own if self.meta_batch == "same" else next(judging)
+                judge = next(judging) if judging else own
                 alpha = gate(own.keys, [one.keys for one in drawn])
                 alphas[step] = alpha.detach().numpy()
                 losses = auxiliary_losses(ours.gin, owners, alpha, drawn)
@@ -233,4 +246,6 @@ class MolGroup:
                 for parameter, gradient in zip(weights, torch.autograd.grad(mean, weights), strict=True):
                     parameter.grad = gradient
                 main.step()
-        return pd.DataFrame(alphas, index=pd.RangeIndex(1, self.n_steps + 1, name="step"), columns=names)
+        steps = pd.RangeIndex(1, self.n_steps + 1, name="step")
+        table = pd.DataFrame(alphas[:, : len(names)], index=steps, columns=names)
+        return table.assign(**{CONTROL: alphas[:, len(names) :].mean(axis=1)}) if self.control else table

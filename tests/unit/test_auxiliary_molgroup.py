@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.func import functional_call, grad
 
-from course_lib.auxiliary import MolGroup
+from course_lib.auxiliary import MolGroup, molgroup
 from course_lib.auxiliary.gate import (
     Drawn,
     Gate,
@@ -190,21 +190,23 @@ def test_a_move_that_helps_the_target_opens_the_gate(smiles):
 
 # --- the estimator ---
 def test_swapping_two_auxiliaries_permutes_the_scores(sets):
-    a, b, c = sets["a"], sets["b"], sets["c"]
-    found = MolGroup(**SMALL).fit(sets["target"], {"a": a, "b": b, "c": c})
-    ordered = MolGroup(**SMALL).fit(sets["target"], {"c": c, "b": b, "a": a})
+    a, b, c, longer = sets["a"], sets["b"], sets["c"], SMALL | {"n_steps": 30}
+    found = MolGroup(**longer).fit(sets["target"], {"a": a, "b": b, "c": c})
+    ordered = MolGroup(**longer).fit(sets["target"], {"c": c, "b": b, "a": a})
     assert ordered.scores_[["a", "b", "c"]].tolist() == found.scores_.tolist()
-    swapped = MolGroup(**SMALL).fit(sets["target"], {"a": b, "b": a, "c": c})
+    swapped = MolGroup(**longer).fit(sets["target"], {"a": b, "b": a, "c": c})
     assert np.allclose(swapped.scores_[["b", "a", "c"]], found.scores_, atol=1e-5)
     assert abs(found.scores_["a"] - found.scores_["b"]) > 1e-3
 
 
-def test_twins_score_alike_and_the_control_like_itself(sets):
-    """Two auxiliaries with the same rows meet the same numbers throughout."""
+def test_twins_score_alike_and_their_control_starts_where_they_do(sets):
+    """Two auxiliaries with the same rows meet the same numbers throughout; the control has their structures."""
     model = MolGroup(**SMALL).fit(sets["target"], {"a": sets["a"], "twin": dict(sets["a"])})
     assert model.affinity_["a"] == pytest.approx(model.affinity_["twin"], abs=1e-5)
     alpha = model.history_
-    assert alpha.loc[alpha["step"] == 1, ["a", CONTROL]].to_numpy() == pytest.approx(0.5, abs=0.1)
+    resting = alpha[alpha["step"] <= 2]
+    assert resting[CONTROL].to_numpy() == pytest.approx(resting["a"].to_numpy(), abs=1e-6)
+    assert not np.allclose(alpha[CONTROL], alpha["a"], atol=1e-3)  # once the gate learns, the labels count
     still = alpha[alpha["step"] <= 2][["a", "twin"]]
     moved = alpha[alpha["step"] > 9][["a", "twin"]]
     assert (moved.mean() - still.mean()).abs().max() > 1e-4
@@ -241,6 +243,49 @@ def test_the_judging_batch_matters(sets):
         MolGroup(meta_batch="none")
 
 
+def test_what_judges_is_never_learned_from(sets, monkeypatch):
+    drawers = []
+
+    class Watched(molgroup._Drawer):
+        def __init__(self, *args):
+            super().__init__(*args)
+            drawers.append(self)
+
+    monkeypatch.setattr(molgroup, "_Drawer", Watched)
+    MolGroup(**SMALL | {"n_seeds": 1, "rounds": 1}).fit(sets["target"], {"a": sets["a"], "b": sets["b"]})
+    *others, learning, judging = drawers
+    n = len(sets["target"]["smiles"])
+    assert len(others) == 4  # two and their shuffled copies
+    assert not set(learning.rows) & set(judging.rows)
+    assert len(learning.rows) + len(judging.rows) == n
+    assert len(judging.rows) == round(n / 4)
+
+
+def test_controls_are_copies_of_auxiliaries_with_the_same_labels_in_another_order(sets, monkeypatch):
+    tasks = []
+
+    class Watched(molgroup._Drawer):
+        def __init__(self, task, *args):
+            super().__init__(task, *args)
+            tasks.append(task)
+
+    monkeypatch.setattr(molgroup, "_Drawer", Watched)
+    aux = dict.fromkeys("abcde", sets["a"])
+    MolGroup(**SMALL | {"n_seeds": 1, "rounds": 1}).fit(sets["target"], aux)
+    originals, copies = tasks[:5], tasks[5:-2]
+    assert len(copies) == 3
+    for copy in copies:
+        assert copy.smiles.tolist() == originals[0].smiles.tolist()
+        assert sorted(copy.y) == sorted(originals[0].y)
+        assert copy.y.tolist() != originals[0].y.tolist()
+
+
+@pytest.mark.parametrize("name", ["k", "rounds", "n_seeds", "n_steps"])
+def test_none_of_something_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} is 0: give 1 or more"):
+        MolGroup(**{name: 0})
+
+
 def fixed(model, alphas):
     """Let training give these alphas, whatever the data."""
 
@@ -272,6 +317,21 @@ def test_the_selection_loop(sets, options, selected, rounds):
     assert model.selected_ == selected
     assert model.rounds_.tolist() == rounds
     assert model.affinity_.tolist() == pytest.approx([0.9, 0.7, 0.65, 0.4])
+    assert model.ranking_ == ["a", "b", "c", "d"]
+
+
+def test_who_stayed_in_longer_ranks_above_who_scored_more_in_an_earlier_round(sets):
+    model = MolGroup(**SMALL | {"rounds": 2, "n_seeds": 1})
+    per_round = iter([{"a": 0.7, "b": 0.65, CONTROL: 0.66}, {"a": 0.4, CONTROL: 0.6}])
+
+    def given(target, others, seed):
+        table = {name: [alpha] * model.n_steps for name, alpha in next(per_round).items()}
+        return pd.DataFrame(table, index=pd.RangeIndex(1, model.n_steps + 1, name="step"))
+
+    model._alphas = given
+    model.fit(sets["target"], {"a": sets["a"], "b": sets["c"]})
+    assert model.scores_["a"] < model.scores_["b"]
+    assert model.ranking_ == ["a", "b"]
 
 
 def test_an_auxiliary_that_is_out_does_not_count_as_zero(sets):
