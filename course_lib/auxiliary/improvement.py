@@ -92,7 +92,9 @@ def target_errors(
                 "seconds": time.perf_counter() - begin,
             }
         )
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    found.attrs["options"] = options
+    return found
 
 
 def relative_improvement(
@@ -128,7 +130,7 @@ def relative_improvement(
     Raises
     ------
     ValueError
-        When ``alone`` has other seeds, or there are fewer than 2.
+        When ``alone`` has other seeds or options, or there are fewer than 2.
 
     References
     ----------
@@ -140,6 +142,8 @@ def relative_improvement(
         alone = target_errors(target, {}, seeds, split=split, **options)
     if alone["seed"].tolist() != seeds:
         raise ValueError(f"alone has the seeds {alone['seed'].tolist()}, not {seeds}")
+    if alone.attrs.get("options", options) != options:
+        raise ValueError(f"alone was trained with the options {alone.attrs['options']}, not {options}")
     joint = target_errors(target, {"auxiliary": auxiliary} if one else auxiliary, seeds, split=split, **options)
     gain = (alone["error"] - joint["error"]) / alone["error"]
     table = joint[["seed", "n_train", "n_test"]].assign(alone=alone["error"], joint=joint["error"], improvement=gain)

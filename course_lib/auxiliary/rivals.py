@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,10 +176,14 @@ def select(
     Raises
     ------
     ValueError
-        When there is no such method, and see :func:`read_tasks`.
+        When there is no such method, it takes no options, k is negative, and see :func:`read_tasks`.
     """
     if method not in RIVALS:
         raise ValueError(f"method is {method!r}: choose one of {list(RIVALS)}")
+    if k < 0:
+        raise ValueError(f"k is {k}: give 0 or more")
+    if options and "options" not in signature(RIVALS[method]).parameters:
+        raise ValueError(f"{method!r} takes no options: leave out {list(options)}")
     task, others = read_tasks(target, auxiliaries, held_out)
     begin = time.process_time()
     selected, scores = RIVALS[method](task, others, k, random_state, **options)

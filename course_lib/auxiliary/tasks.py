@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from course_lib.featurize import maccs
 from course_lib.molecules import identity
@@ -56,7 +57,7 @@ class Task:
         Raises
         ------
         ValueError
-            When fewer than 10 rows are left.
+            When fewer than 10 rows are left, or only rows with one and the same label.
         """
         groups = np.array(list(groups), dtype=object)
         kept = np.flatnonzero(~np.isin(self.groups.astype(str), groups.astype(str)))
@@ -66,6 +67,11 @@ class Task:
             raise ValueError(
                 f"{self.name!r} has {len(left)} rows left of {len(self)} when the target's held-out molecules are "
                 f"taken out; at least {FEWEST} are needed: leave this set out"
+            )
+        if np.ptp(left.y) == 0:
+            raise ValueError(
+                f"{self.name!r}: all labels are {left.y[0]:g} when the target's held-out molecules are taken out, so "
+                "there is nothing to learn: leave this set out"
             )
         return left
 
@@ -91,7 +97,7 @@ def read_task(name: str, data: Any) -> Task:
     ------
     ValueError
         When a column is missing, lengths differ, a label is not a finite number, all labels are alike, or there are
-        fewer than 10 rows.
+        fewer than 10 molecules.
     MoleculeError
         Names the row.
     """
@@ -106,17 +112,23 @@ def read_task(name: str, data: Any) -> Task:
                 f"data set {name!r} has no {column!r}: give a Dataset or {{'smiles': ..., 'y': ...}}"
             ) from None
     smiles = np.array(list(columns["smiles"]), dtype=object)
-    y = np.asarray(columns["y"], dtype=float)
-    if y.shape != smiles.shape:
-        raise ValueError(f"data set {name!r} has {len(smiles)} SMILES and labels of shape {y.shape}: one a molecule")
+    given = np.asarray(columns["y"])
+    if given.shape != smiles.shape:
+        raise ValueError(f"data set {name!r} has {len(smiles)} SMILES and labels of shape {given.shape}: one a row")
+    y = pd.to_numeric(pd.Series(given), errors="coerce").to_numpy(float)
     if len(y) < FEWEST:
         raise ValueError(f"data set {name!r} has {len(y)} rows; at least {FEWEST} are needed")
     bad = np.flatnonzero(~np.isfinite(y))
     if len(bad):
-        raise ValueError(f"data set {name!r}, row {bad[0]}: the label is {y[bad[0]]} ({len(bad)} such rows)")
+        raise ValueError(f"data set {name!r}, row {bad[0]}: the label is {given[bad[0]]} ({len(bad)} such rows)")
     if np.ptp(y) == 0:
         raise ValueError(f"data set {name!r}: all labels are {y[0]:g}, so there is nothing to learn")
     groups = np.array([identity(text, row) for row, text in enumerate(smiles)], dtype=object)
+    n_molecules = len(set(groups))
+    if n_molecules < FEWEST:
+        raise ValueError(
+            f"data set {name!r} has {n_molecules} molecules in {len(y)} rows; at least {FEWEST} molecules are needed"
+        )
     return Task(name, smiles, y, groups, bool(np.isin(y, (0.0, 1.0)).all()))
 
 
@@ -146,10 +158,12 @@ def read_tasks(
     LeakError
         When a held-out molecule stands among the target's training molecules.
     ValueError
-        When there is no auxiliary, or a set cannot be used.
+        When a set cannot be used, or ``held_out`` is one string.
     """
     if not isinstance(auxiliaries, Mapping):
         raise ValueError(f"auxiliaries must be a mapping from name to data set, not {type(auxiliaries).__name__}")
+    if isinstance(held_out, str):
+        raise ValueError(f"held_out is the string {held_out!r}: give a list of SMILES")
     held = [identity(text, row) for row, text in enumerate(held_out)]
     task = read_task("target", target)
     assert_no_leak(task.groups, held)

@@ -90,6 +90,14 @@ def test_a_held_out_molecule_in_the_targets_training_rows_is_a_leak(sets):
 def test_all_that_is_left_is_too_little(sets):
     with pytest.raises(ValueError, match="'copy' has 5 rows left of 200"):
         read_tasks(sets["target"], {"copy": sets["copy"]}, held_out=sets["copy"]["smiles"][5:])
+    classes = {"smiles": sets["copy"]["smiles"], "y": [1] * 3 + [0] * (len(sets["copy"]["smiles"]) - 3)}
+    with pytest.raises(ValueError, match="'classes': all labels are 0 when"):
+        read_tasks(sets["target"], {"classes": classes}, held_out=classes["smiles"][:3])
+
+
+def test_one_string_is_no_list_of_held_out_molecules(sets):
+    with pytest.raises(ValueError, match="held_out is the string 'CCO'"):
+        read_tasks(sets["target"], {"copy": sets["copy"]}, held_out="CCO")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,9 @@ def test_all_that_is_left_is_too_little(sets):
         ({"smiles": ["C"] * 12, "y": [1.0] * 11}, "12 SMILES and labels of shape"),
         ({"smiles": ["C"] * 3, "y": [1, 2, 3]}, "has 3 rows"),
         ({"smiles": ["C"] * 12, "y": [1.0] * 11 + [np.nan]}, "row 11: the label is nan"),
+        ({"smiles": ["C"] * 12, "y": ["1"] * 3 + ["high"] * 9}, r"row 3: the label is high \(9 such"),
         ({"smiles": ["C"] * 12, "y": [2.0] * 12}, "all labels are 2"),
+        ({"smiles": ["C", "CC", "CCC"] * 4, "y": range(12)}, "3 molecules in 12 rows"),
     ],
 )
 def test_bad_sets_are_named(data, message, sets):

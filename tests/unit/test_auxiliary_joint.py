@@ -172,16 +172,23 @@ def test_validation_and_test_molecules_leave_every_auxiliary(sets):
 
 # --- relative improvement ---
 def test_every_training_gets_only_what_it_may_see(sets, monkeypatch):
-    calls, real = [], JointNetwork.fit
+    held, trained, fit, train = [], [], JointNetwork.fit, JointNetwork._train
 
-    def spy(self, target, auxiliaries, *, validation, held_out):
-        calls.append((target, auxiliaries, validation, list(held_out)))
-        return real(self, target, auxiliaries, validation=validation, held_out=held_out)
+    def spy_fit(self, target, auxiliaries, *, validation, held_out):
+        held.append({identity(text) for text in held_out})
+        return fit(self, target, auxiliaries, validation=validation, held_out=held_out)
 
-    monkeypatch.setattr(JointNetwork, "fit", spy)
+    def spy_train(self, tasks, watched):
+        trained.append(([set(task.groups) for task in tasks], set(watched.groups)))
+        return train(self, tasks, watched)
+
+    monkeypatch.setattr(JointNetwork, "fit", spy_fit)
+    monkeypatch.setattr(JointNetwork, "_train", spy_train)
     target_errors(sets["target"], {"same": sets["target"]}, [4], **SMALL | {"n_steps": 1})
-    (train, _, validation, held_out), *_ = calls
-    parts = [set(train.groups), set(validation.groups), {identity(text) for text in held_out}]
+    ((target, same), validation), test = trained[0], held[0]
+    assert test
+    assert same == target  # what is left of the set's own copy
+    parts = [target, validation, test]
     assert sum(map(len, parts)) == len(set.union(*parts)) == len({identity(s) for s in sets["target"]["smiles"]})
 
 
@@ -198,6 +205,8 @@ def test_relative_improvement_is_the_share_of_the_error_with_a_corrected_interva
     pd.testing.assert_frame_equal(again.table, found.table)
     with pytest.raises(ValueError, match=r"alone has the seeds \[0, 1, 2\]"):
         relative_improvement(sets["target"], sets["more"], [1, 2, 3], alone=alone, **options)
+    with pytest.raises(ValueError, match="alone was trained with the options"):
+        relative_improvement(sets["target"], sets["more"], 3, alone=alone, **options | {"n_steps": 61})
 
 
 def test_three_times_the_data_of_the_same_task_helps(sets):

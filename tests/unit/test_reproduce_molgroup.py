@@ -52,14 +52,19 @@ def small(monkeypatch):
 
 
 def test_tasks_run_and_read_only_what_they_may(small, monkeypatch):
-    seen, real = [], run.JointNetwork.fit
+    seen, held, fit, train = [], [], run.JointNetwork.fit, run.JointNetwork._train
 
-    def watched(self, target, auxiliaries, *, validation, held_out):
-        fitted = real(self, target, auxiliaries, validation=validation, held_out=held_out)
-        seen.append((set(target.groups), set(validation.groups), {identity(text) for text in held_out}))
-        return fitted
+    def watched_fit(self, target, auxiliaries, *, validation, held_out):
+        held.append({identity(text) for text in held_out})
+        return fit(self, target, auxiliaries, validation=validation, held_out=held_out)
 
-    monkeypatch.setattr(run.JointNetwork, "fit", watched)
+    def watched_train(self, tasks, watched):
+        groups = set().union(*(task.groups for task in tasks))  # of the target and of every auxiliary
+        seen.append((groups, set(watched.groups), held[-1]))
+        return train(self, tasks, watched)
+
+    monkeypatch.setattr(run.JointNetwork, "fit", watched_fit)
+    monkeypatch.setattr(run.JointNetwork, "_train", watched_train)
     pair = list(run.one_pair("octane", "cetane", 0))
     assert [set(row) for row in pair] == [{"error", "step", "n_train", "n_test"}]
     lines = pd.DataFrame(run.one_selection("octane", "chosen", 0))
@@ -212,3 +217,13 @@ def test_claims_are_decided_when_all_their_tasks_are_done(tmp_path, monkeypatch)
     verdicts = pd.read_csv(tmp_path / "molgroup_claims.csv").set_index("claim")["verdict"]
     assert verdicts.to_dict() == {"B1": "holds"}
     assert (tmp_path / "molgroup_improvements.csv").exists()
+
+
+def test_an_unfinished_search_does_not_hold_up_the_verdicts(tmp_path, monkeypatch):
+    monkeypatch.setattr(full_run, "RESULTS", tmp_path)
+    table = groups({"none": 1.0, "molgroup": 0.8, run.NEAREST: 0.9, "all": 1.0, **SIZES})
+    run.RUN.write("groups", table)
+    run.RUN.write("forward", table[table["seed"] == 0].assign(method="forward search").iloc[:1])
+    monkeypatch.setattr(full_run.FullRun, "complete", lambda self, stage: stage == "groups")
+    assert set(run.primaries()) == {"B4", "B5"}
+    assert "forward search" not in set(run.RUN.read("summary")["method"])
