@@ -1,4 +1,4 @@
-"""What joint training buys: the target's error in company against its error alone, on the same splits and starts."""
+"""What joint training buys: the target's error with auxiliaries against that alone, on the same splits and starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Improvement(NamedTuple):
     Attributes
     ----------
     interval : Interval
-        Of (error alone - error in company) / error alone; above 0 when the company helps. Corrected for overlapping
+        Of (error alone - error with auxiliaries) / error alone; above 0 when they help. Corrected for overlapping
         splits (:func:`~course_lib.evaluate.nadeau_bengio`).
     table : DataFrame
         One row a seed: seed, alone, joint, improvement, n_train, n_test.

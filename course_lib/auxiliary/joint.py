@@ -98,8 +98,8 @@ class JointNetwork:
     """A trunk shared by a target and its auxiliaries, with one linear head a data set.
 
     Every step takes one batch of the same size from each set, whatever their sizes, and follows the mean of their
-    losses. So a target alone and a target in company take as many optimiser steps, and see the same target batches from
-    the same start. Numeric labels are standardised over the training molecules.
+    losses. So a target takes as many optimiser steps alone as with auxiliaries, and sees the same batches from the same
+    start. Numeric labels are standardised over the training molecules.
 
     Parameters
     ----------

@@ -200,6 +200,20 @@ def test_b5_compares_five_with_one(one, five, holds):
     assert decided(run.b5(table), "B5") == holds
 
 
+def test_whether_auxiliaries_differ_is_asked_within_a_seed():
+    rng = np.random.default_rng(0)
+    hard = 10 * rng.random(5)  # what all auxiliaries of a seed have in common does not count
+    for spread, differ in ((0.0, False), (1.0, True)):
+        table = pd.DataFrame(
+            {"set": "octane", "auxiliary": str(k), "seed": seed, "error": hard[seed] + spread * k + 0.1 * rng.random()}
+            for seed in range(5) for k in range(8)
+        )  # fmt: skip
+        none = table[table["auxiliary"] == "0"].assign(auxiliary="none", error=100.0)
+        found = run.differences(pd.concat([none, table])).iloc[0]
+        assert found["n_auxiliaries"] == 8
+        assert (found["p"] < 0.01) == differ
+
+
 def test_the_summary_has_a_gain_for_every_method():
     found = run.summary(groups({"none": 1.0, "molgroup": 0.8})).set_index(["set", "method"])
     assert found.loc[("octane", "molgroup"), "gain"] == pytest.approx(0.2, abs=0.01)
