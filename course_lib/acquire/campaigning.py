@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from course_lib.parallel import each
 
 __all__ = ["Campaign", "campaign", "campaigns"]
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "gpytorch", "ngboost", "pyro-ppl", "lightgbm")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "gpytorch", "ngboost", "pyro-ppl", "lightgbm", "rdkit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +83,15 @@ def _pool(model: Any, X: ArrayLike, y: ArrayLike, hits, maximise: bool, noise: f
         return X, y, y == 1
     y = y if maximise else -y
     if np.ndim(hits) == 0:
-        if not 0 < hits < 1:
+        if not (isinstance(hits, Real) and 0 < hits < 1):
             raise ValueError(f"hits is {hits!r}: give a share between 0 and 1, or a Boolean for each molecule")
-        return X, y, y >= np.quantile(y, 1 - hits)
+        least = np.quantile(y, 1 - hits)
+        if least == y.min():
+            raise ValueError(
+                f"with hits {hits:g} every molecule would be a hit, as {int((y == least).sum())} of {len(y)} share the "
+                "poorest value: give hits as a Boolean for each molecule"
+            )
+        return X, y, y >= least
     hits = np.asarray(hits)
     if hits.shape != y.shape or hits.dtype != bool or not hits.any():
         raise ValueError(
@@ -236,7 +243,9 @@ def _scores(fitted: Any, X: ArrayLike, y: ArrayLike, maximise: bool) -> dict[str
 def _code() -> str:
     """Hash of the code that a campaign depends on: part of the key of its cache."""
     package = Path(__file__).parents[1]
-    files = [path for folder in ("acquire", "models", "featurize") for path in (package / folder).glob("*.py")]
+    files = [
+        path for folder in ("acquire", "models", "featurize", "evaluate") for path in (package / folder).glob("*.py")
+    ]
     return fingerprint(*sorted(files))
 
 

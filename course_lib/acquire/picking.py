@@ -179,7 +179,8 @@ def pick(
             scores = random(len(candidates), rng)
         else:
             table = Inputs().fit_transform(X) if np.ndim(X) == 2 else morgan(X).to_numpy(dtype=float)
-            scores = nearest_neighbour(table[candidates], table[np.asarray(measured)[y.argmax()]])
+            tied = np.asarray(measured)[y == y.max()]  # of two classes all positives
+            scores = np.max([nearest_neighbour(table[candidates], table[row]) for row in tied], axis=0)
         return _table(candidates, nothing, nothing, scores[None], k)
     found = beliefs(model, X[candidates])
     name = acquisition if isinstance(acquisition, str) else getattr(acquisition, "__name__", "your function")
@@ -212,7 +213,8 @@ def _table(candidates, mean, std, scores: np.ndarray, k: int) -> pd.DataFrame:
     scores, chosen, values = scores.copy(), [], []
     for number in range(k):
         row = scores[min(number, len(scores) - 1)]
-        chosen.append(int(np.argmax(np.where(np.isin(np.arange(len(row)), chosen), -np.inf, row))))
+        free = np.setdiff1d(np.arange(len(row)), chosen)  # a score may be -inf, and still nothing is picked twice
+        chosen.append(int(free[row[free].argmax()]))
         values.append(row[chosen[-1]])
     return pd.DataFrame(
         {"molecule": candidates[chosen], "mean": mean[chosen], "std": std[chosen], "acquisition": values}

@@ -14,6 +14,7 @@ from sklearn.base import clone, is_classifier
 
 from course_lib.acquire.picking import beliefs, pick
 from course_lib.datasets import Dataset
+from course_lib.datasets._files import read
 from course_lib.featurize import mordred2d, morgan
 from course_lib.molecules import MoleculeError, canonical, identity, parse
 
@@ -34,19 +35,21 @@ def draw(smiles: str, width: int = 240, height: int = 180) -> str:
 
 
 def _read(path: Path) -> list[str]:
-    """SMILES of a file: the column "smiles" of a CSV table, else the first word of each line."""
+    """SMILES of a file: the first word of each line of .smi and .txt, else the column "smiles" of a table."""
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r} with candidates: check the name and the folder")
-    if path.suffix.lower() != ".csv":
-        return [line.split()[0] if line.strip() else "" for line in path.read_text(encoding="utf-8").splitlines()]
-    table = pd.read_csv(path)
-    columns = [column for column in table if str(column).strip().lower() == "smiles"]
-    if not columns:
+    if path.suffix.lower() in (".smi", ".txt"):
+        text = path.read_text(encoding="utf-8-sig", errors="replace")  # names behind the SMILES may be in any encoding
+        words = [line.split()[0] if line.strip() else "" for line in text.splitlines()]
+        return words[1:] if words and words[0].lower() == "smiles" else words
+    header, *rows = read(path).rows
+    names = [str(name).strip() for name in header]
+    place = next((at for at, name in enumerate(names) if name.lower() == "smiles"), None)
+    if place is None:
         raise ValueError(
-            f"{path.name} has no column 'smiles', but {', '.join(map(str, table.columns))}: rename the one that holds "
-            "the structures"
+            f"{path.name} has no column 'smiles', but {', '.join(names)}: rename the one that holds the structures"
         )
-    return table[columns[0]].tolist()
+    return [str(row[place] or "") if place < len(row) else "" for row in rows]
 
 
 def _measured(measured: Dataset | tuple) -> tuple[list[str], np.ndarray]:
@@ -106,7 +109,8 @@ def suggest(
     measured : Dataset, or (smiles, values)
         For a classifier the values are 0 and 1.
     candidates : Dataset, list of SMILES, or path
-        A CSV file with a column "smiles", or any other text file with one SMILES a line.
+        A .smi or .txt file with one SMILES a line, or a table with a column "smiles", in any form that
+        :func:`course_lib.datasets.read_table` reads.
     k : int
         How many, as one batch (kriging believer, see :func:`course_lib.acquire.pick`).
     features : function, optional

@@ -134,6 +134,20 @@ def test_nearest_neighbour_needs_no_model():
     X = np.array(["CCO", "CCCO", "c1ccccc1", "CCCCO"], dtype=object)
     found = pick(None, X, [0], [1.0], [1, 2, 3], 2, "nearest_neighbour")
     assert found["molecule"].tolist() == [1, 3]
+    # of two that are equally good, the neighbours of either
+    X = np.array([[0.0], [10.0], [3.0], [10.5], [0.2]])
+    assert pick(None, X, [0, 1], [1.0, 1.0], [2, 3, 4], 2, "nearest_neighbour")["molecule"].tolist() == [4, 3]
+
+
+def test_no_molecule_is_picked_twice_when_the_scores_are_minus_infinity(pool):
+    X, y = pool
+
+    def hopeless(mean, std, best):
+        return np.full(len(mean), -np.inf)
+
+    for batch in ("top", "believer"):
+        found = pick(FixedExact().fit(X[:9], y[:9]), X, range(9), y[:9], range(9, 80), 4, hopeless, batch=batch)
+        assert found["molecule"].nunique() == 4
 
 
 @pytest.mark.parametrize(
@@ -269,6 +283,8 @@ def test_classes_are_searched_by_probability(pool):
         ({"batch_size": 0}, "batch_size is 0"),
         ({"noise": -1}, "noise is -1: give a standard deviation"),
         ({"hits": 1.5}, "hits is 1.5: give a share"),
+        ({"hits": "0.1"}, "hits is '0.1': give a share"),
+        ({"y": np.r_[np.zeros(75), np.ones(5)]}, "every molecule would be a hit, as 75 of 80"),
         ({"hits": [True]}, r"hits has shape \(1,\)"),
         ({"n_scored": 2}, "score at least a batch"),
         ({"model": None}, "needs a model: give one"),
@@ -303,6 +319,7 @@ def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, m
         raise AssertionError("computed anew")
 
     monkeypatch.setattr(campaigning, "campaign", broken)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "1"))
     kept = campaigns({"Thompson": methods["Thompson"]}, y, X=X, n_starts=2, **SIZES)
     first = tables[0][(tables[0]["method"] == "Thompson") & (tables[0]["start"] < 2)]
     pd.testing.assert_frame_equal(kept, first.reset_index(drop=True))

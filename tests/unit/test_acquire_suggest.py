@@ -76,6 +76,21 @@ def test_files_data_sets_and_lists_give_the_same(tmp_path):
     assert not set(found["candidate"]) & set(range(30))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "encoding"),
+    [
+        ("semicolons.csv", "name;smiles\na;CO\nb;CCCCCCO\n", "utf-8"),
+        ("excel.csv", "SMILES,名前\nCO,メタノール\nCCCCCCO,ヘキサノール\n", "cp932"),
+        ("tabs.tsv", "smiles\ty\nCO\t\nCCCCCCO\t\n", "utf-8"),
+        ("header.txt", "smiles\nCO methanol\nCCCCCCO\n", "utf-8-sig"),
+        ("japanese.smi", "CO メタノール\nCCCCCCO ヘキサノール\n", "cp932"),
+    ],
+)
+def test_files_as_spreadsheets_write_them(tmp_path, name, text, encoding):
+    (tmp_path / name).write_text(text, encoding=encoding)
+    pd.testing.assert_frame_equal(ask(candidates=tmp_path / name), ask(candidates=["CO", "CCCCCCO"]))
+
+
 def test_an_empty_line_or_cell_is_left_out_by_name(tmp_path):
     lines = tmp_path / "list.txt"
     lines.write_text("CO\n\nCCCCCCO\n")
