@@ -70,7 +70,7 @@ def lines(rows: dict[tuple[str, str, str], float], spent: int, sets=bo.SETS, **c
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {"set": name, "start": start, "model": model, "on": feature, "acquisition": "greedy" if name == "bace" else arm,
-         "spent": spent, "new_hits": share + rng.normal(scale=0.001), **columns}
+         "spent": spent, "new_hits": share + rng.normal(scale=0.001), "n_hits": 100, "like_start": 0.3, **columns}
         for name in sets for start in range(5) for (model, feature, arm), share in rows.items()
     )  # fmt: skip
 
@@ -103,28 +103,49 @@ def test_c6_needs_both_ahead_of_every_other_surrogate(change, holds):
     assert (estimate < margin).all() != holds
 
 
-def gp_table(early: dict[str, float], end: dict[str, float], r2: dict[str, float]) -> pd.DataFrame:
+def test_c6_is_a_part_of_what_can_be_found():
+    table = lines(HITS, spent=125)
+    few = dionysus.units(table, bo.c6)["estimate"]
+    many = dionysus.units(table.assign(n_hits=500), bo.c6)["estimate"]  # 125 of 500 at most
+    assert many.to_numpy() == pytest.approx(4 * few.to_numpy())
+
+
+def gp_table(early: dict[str, float], r2: dict[str, float]) -> pd.DataFrame:
     quarter = lines({("GP", "mordred", arm): share for arm, share in early.items()}, 62)
-    last = [lines({("GP", "mordred", arm): share}, 250, r2=r2[arm]) for arm, share in end.items()]
-    return pd.concat([quarter, *last])
+    half = [lines({("GP", "mordred", arm): 0.7}, 125, r2=value) for arm, value in r2.items()]
+    return pd.concat([quarter, *half])
 
 
 @pytest.mark.parametrize(
-    ("greedy_early", "greedy_r2", "holds"), [(0.50, 0.60, True), (0.40, 0.60, False), (0.50, 0.80, False)]
+    ("greedy_early", "greedy_r2", "holds"), [(0.50, 0.60, True), (0.40, 0.60, False), (0.50, 0.75, False)]
 )
 def test_c7_needs_hits_early_and_a_poorer_model(greedy_early, greedy_r2, holds):
-    early = {"greedy": greedy_early, "ucb": 0.45, "EI": 0.30}
-    end = {"greedy": 0.90, "ucb": 0.89, "EI": 0.70}
-    table = gp_table(early, end, {"greedy": greedy_r2, "ucb": 0.70, "EI": 0.20})
+    early = {"greedy": greedy_early, "ucb": 0.50, "EI": 0.45, "log-EI": 0.40}
+    table = gp_table(early, {"greedy": greedy_r2, "ucb": 0.60, "EI": 0.70, "log-EI": 0.80})
     found = dionysus.units(table[table["set"] != "bace"], bo.c7)
-    assert set(found["aware"]) == {"ucb"}
+    assert found["early_from_best"].to_numpy() == pytest.approx(greedy_early - 0.50, abs=0.01)
+    assert found["model_from_best"].to_numpy() == pytest.approx(0.80 - greedy_r2)
     assert (found["estimate"] > 0).all() == holds
     assert (found["estimate"] < 0).all() != holds
 
 
 def test_c7_is_about_numbers_only():
-    table = gp_table({"greedy": 0.5, "ucb": 0.4}, {"greedy": 0.9, "ucb": 0.9}, {"greedy": 0.5, "ucb": 0.6})
+    table = gp_table(*(dict.fromkeys(("greedy", *bo.AWARE), value) for value in (0.5, 0.6)))
     assert set(dionysus.units(table, bo.c7)["set"]) == set(load_claims()["C7"].sets)
+
+
+def test_shares_stand_beside_the_published_ones():
+    table = pd.concat([lines(HITS, 250), lines({("GP", "mordred", "EI"): 0.1}, 250)])
+    found = bo.compared(table).set_index(["set", "model", "feature"])
+    assert len(found) == 4 * 3 + 3  # random is not greedy on bace, and permittivity was not published
+    delaney = found.loc[("delaney", "GP", "mordred")]
+    assert delaney["published"] == 0.9533
+    assert delaney["hits"] == pytest.approx(0.8, abs=0.01)
+    assert not delaney["reaches"]
+    assert found.loc[("delaney", "BNN", "mordred"), "reaches"]  # 0.72 against 0.42
+    half = bo.shares(lines(HITS, 125), 125)
+    assert (half["low"] < half["hits"]).all()
+    assert bo.shares(lines(HITS, 125), 250).empty
 
 
 def test_both_claims_are_decided_in_the_family_of_the_others(tmp_path, monkeypatch):
