@@ -58,7 +58,6 @@ def botorchs(X, y, fits: int) -> list[int]:
 
 
 def measure(job: dict) -> dict:
-    import numpy as np
     import torch
 
     from course_lib.datasets import load
@@ -72,13 +71,11 @@ def measure(job: dict) -> dict:
         warnings.simplefilter("ignore")
         loop(X, data.y, 2)  # warm up
         start = time.perf_counter()
-        measured = loop(X, data.y, job["fits"])
+        loop(X, data.y, job["fits"])
         seconds = time.perf_counter() - start
-    hits = data.y <= np.quantile(data.y, 0.1)
     package = {"course": "gpytorch", "BoTorch": "botorch"}[job["contestant"]]
     return {
         "seconds": seconds,
-        "hits": float(hits[measured[START:]].sum() / hits.sum()),
         "version": f"{package} {version(package)}",
     }
 

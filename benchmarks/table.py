@@ -48,7 +48,7 @@ PARTS = (
         "campaign, times the course's",
         "bench_campaign.csv",
         ("contestant",),
-        ("ratio", "hits"),
+        ("ratio",),
         seconds="seconds",
         than="course",
         run="campaign.py",
