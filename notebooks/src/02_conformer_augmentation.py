@@ -542,15 +542,6 @@ for unit, name in ethanol["name"].items():
 
 
 # %% tags=["nbval-check-output"]
-def full(name):
-    """A table of the full run, or None as long as there is none."""
-    try:
-        return full_run(name)
-    except FileNotFoundError:
-        print(f"(the full run has not written {name} yet)")
-        return None
-
-
 def with_interval(change, units="%"):
     """A difference in error with its interval, in words too: below zero the first is better."""
     words = "better" if change.high < 0 else "worse" if change.low > 0 else "cannot tell"
@@ -558,18 +549,17 @@ def with_interval(change, units="%"):
 
 
 FORM_NAMES = {"monomer": "monomer", "h_capped": "H-capped unit", "trimer": "CH3-capped trimer"}
-by_form = full("tg_forms")
-if by_form is not None:
-    for model, part in by_form.groupby("arm", sort=False):
-        mae = part.pivot(index="split", columns="form", values="mae")
-        n_train, n_test = part["n_train"].mean(), part["n_test"].mean()
-        print(
-            f"{model}, {len(mae)} splits, mean absolute error of the monomer form "
-            f"{mae['monomer'].mean():.1f} K"
-        )
-        for form in ("h_capped", "trimer"):
-            change = nadeau_bengio(mae[form] - mae["monomer"], n_train, n_test)
-            print(f"   against it, {FORM_NAMES[form]:18s} {with_interval(change, 'K')}")
+by_form = full_run("tg_forms")
+for model, part in by_form.groupby("arm", sort=False):
+    mae = part.pivot(index="split", columns="form", values="mae")
+    n_train, n_test = part["n_train"].mean(), part["n_test"].mean()
+    print(
+        f"{model}, {len(mae)} splits, mean absolute error of the monomer form "
+        f"{mae['monomer'].mean():.1f} K"
+    )
+    for form in ("h_capped", "trimer"):
+        change = nadeau_bengio(mae[form] - mae["monomer"], n_train, n_test)
+        print(f"   against it, {FORM_NAMES[form]:18s} {with_interval(change, 'K')}")
 
 # %% [markdown]
 # The interval is for the difference on the *same* splits; "cannot tell" means that it holds zero. A better score is
@@ -1015,30 +1005,28 @@ ax = plots.learning_curve(
 # sets:
 
 # %% tags=["nbval-check-output"]
-curve, most = full("tg_curve"), full("tg_fixed")
-flat_from = None
-if curve is not None and most is not None:
-    every = pd.concat([curve, most[most["arm"] == "conformers"]])
-    mae = every.pivot_table(index=["set", "split"], columns="rows", values="mae").dropna()
-    change = 100 * mae.sub(mae[96], axis=0).div(mae[96], axis=0)
-    by_set = change.groupby("set", sort=False).mean()
-    print(
-        "mean absolute error against that with 96 rows a molecule, per cent\n"
-        + by_set.round(1).to_string()
-    )
-    print("\nmean over the data sets, with its interval:")
-    intervals = {n: t_interval(by_set[n]) for n in by_set.columns if n < 96}
-    for n, interval in intervals.items():
-        # So many molecules LightGBM's smallest leaf, of 20 rows, must hold.
-        molecules = int(np.ceil(20 / n))
-        difference = with_interval(interval)
-        print(f"{n:3d} rows: {difference:34s} molecules in a leaf: {molecules} or more")
-    within_margin = {n: max(abs(i.low), abs(i.high)) < 5 for n, i in intervals.items()}
-    flat_from = min(
-        (n for n in within_margin if all(within_margin[m] for m in within_margin if m >= n)),
-        default=96,
-    )
-    print(f"\nwithin 5% of 96 rows, on average over data sets, from {flat_from} rows on")
+curve, most = full_run("tg_curve"), full_run("tg_fixed")
+every = pd.concat([curve, most[most["arm"] == "conformers"]])
+mae = every.pivot_table(index=["set", "split"], columns="rows", values="mae").dropna()
+change = 100 * mae.sub(mae[96], axis=0).div(mae[96], axis=0)
+by_set = change.groupby("set", sort=False).mean()
+print(
+    "mean absolute error against that with 96 rows a molecule, per cent\n"
+    + by_set.round(1).to_string()
+)
+print("\nmean over the data sets, with its interval:")
+intervals = {n: t_interval(by_set[n]) for n in by_set.columns if n < 96}
+for n, interval in intervals.items():
+    # So many molecules LightGBM's smallest leaf, of 20 rows, must hold.
+    molecules = int(np.ceil(20 / n))
+    difference = with_interval(interval)
+    print(f"{n:3d} rows: {difference:34s} molecules in a leaf: {molecules} or more")
+within_margin = {n: max(abs(i.low), abs(i.high)) < 5 for n, i in intervals.items()}
+flat_from = min(
+    (n for n in within_margin if all(within_margin[m] for m in within_margin if m >= n)),
+    default=96,
+)
+print(f"\nwithin 5% of 96 rows, on average over data sets, from {flat_from} rows on")
 
 # %% [markdown]
 # Five per cent is the smallest difference that this course calls one (`claims.toml`). From the printed number on,
@@ -1121,16 +1109,15 @@ PAIRS = {
     "96 spellings against one, on n-grams": ("SMILES enumeration", "SMILES n-grams, one row"),
 }
 ways = {}
-if most is not None:
-    mae = most.pivot_table(index=["set", "split"], columns="arm", values="mae")
-    print(
-        f"{mae.index.get_level_values('set').nunique()} data sets, {len(mae)} splits; "
-        "negative: the first is better"
-    )
-    for line, (first, second) in PAIRS.items():
-        relative = (100 * (mae[first] - mae[second]) / mae[second]).groupby(level="set").mean()
-        ways[line] = t_interval(relative)
-        print(f"{line:44s}{with_interval(ways[line])}")
+mae = most.pivot_table(index=["set", "split"], columns="arm", values="mae")
+print(
+    f"{mae.index.get_level_values('set').nunique()} data sets, {len(mae)} splits; "
+    "negative: the first is better"
+)
+for line, (first, second) in PAIRS.items():
+    relative = (100 * (mae[first] - mae[second]) / mae[second]).groupby(level="set").mean()
+    ways[line] = t_interval(relative)
+    print(f"{line:44s}{with_interval(ways[line])}")
 
 # %% [markdown]
 # Do not read too much into a "better" yet. LightGBM has settings that **count rows** (lesson 01: at least 20 in each
@@ -1274,7 +1261,7 @@ print(
 print(f"'non-unique SMILES': {changed.sum()} of {len(changed)} descriptors change")
 print(f"a leak by spelling: {her_error:.0f} K promised, {honest_error:.0f} K found")
 print(
-    f"'repeated 100 times': score within 5% of that with 96 rows from {flat_from or '?'} rows "
+    f"'repeated 100 times': score within 5% of that with 96 rows from {flat_from} rows "
     "on (full run)\n"
 )
 print(

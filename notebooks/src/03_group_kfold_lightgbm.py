@@ -536,24 +536,14 @@ print(checked.round(1).to_string())
 
 
 # %% tags=["nbval-check-output"]
-def full(name):
-    """A table of the full run, or None as long as there is none."""
-    try:
-        return full_run(name)
-    except FileNotFoundError:
-        print(f"(the full run has not written {name} yet: only today's small run is shown)")
-        return None
-
-
 last = checked["on the polymers that waited"]
 today = checked.drop(columns=last.name).rsub(last, axis=0).div(last, axis=0).mean()
 optimism = pd.DataFrame({"today, homopolymer_tg": 100 * today}).T
-full_cv = full("tg_cv")
-if full_cv is not None:
-    full_cv["optimism"] = 100 * (full_cv["test_mae"] - full_cv["cv_mae"]) / full_cv["test_mae"]
-    by_set = full_cv.groupby(["set", "folds_by"])["optimism"].mean().unstack()
-    by_set = by_set.rename(columns={"row": "folds of rows", "molecule": "folds of molecules"})
-    optimism = pd.concat([by_set[optimism.columns], optimism])
+full_cv = full_run("tg_cv")
+full_cv["optimism"] = 100 * (full_cv["test_mae"] - full_cv["cv_mae"]) / full_cv["test_mae"]
+by_set = full_cv.groupby(["set", "folds_by"])["optimism"].mean().unstack()
+by_set = by_set.rename(columns={"row": "folds of rows", "molecule": "folds of molecules"})
+optimism = pd.concat([by_set[optimism.columns], optimism])
 a3 = claim("A3")
 row_half, molecule_half = today["folds of rows"] - 0.10, 0.10 - abs(today["folds of molecules"])
 ax = plots.dots(
@@ -762,31 +752,30 @@ ax = plots.estimates(promised, met, units="K", title="A search of seeds", ax=rig
 # full run?
 
 # %% tags=["nbval-check-output"]
-full_fixed, full_tuned, more = full("tg_fixed"), full("tg_tuned"), full("tg_tuned_more")
-if full_fixed is not None and full_tuned is not None:
-    if more is not None:  # random search, and what is secondary
-        full_tuned = pd.concat([full_tuned, more], ignore_index=True)
-    before = full_fixed[full_fixed["arm"] == "conformers"].set_index(["set", "split"])["mae"]
-    searches = full_tuned[full_tuned["rows_kind"] == "conformers"].set_index(["set", "split"])
-    searches = dict(iter(searches.groupby("method")))
-    columns = {
-        f"gain, {method}": 1 - tuned_by["mae"] / before for method, tuned_by in searches.items()
-    }
-    columns["tuned: optimism"] = 1 - searches["bayes"]["inner_mae"] / searches["bayes"]["mae"]
-    if full_cv is not None:
-        untuned = (
-            full_cv[full_cv["folds_by"] == "molecule"].set_index(["set", "split"])["optimism"]
-            / 100
-        )
-        columns["untuned: optimism"] = untuned.reindex(searches["bayes"].index)
-    gains = 100 * pd.DataFrame(columns).groupby(level="set").mean()
-    print("per cent of the test error, mean over the splits that were tuned")
-    print(gains.rename_axis(None).round(1).to_string(na_rep="-"))
-    if "random" in searches:
-        ahead = (gains["gain, bayes"] > gains["gain, random"]).sum()
-        print(
-            f"Bayesian optimisation ahead of random search in {ahead} of {len(gains)} data sets"
-        )
+full_fixed, full_tuned, more = (
+    full_run("tg_fixed"),
+    full_run("tg_tuned"),
+    full_run("tg_tuned_more"),
+)
+# random search, and what is secondary
+full_tuned = pd.concat([full_tuned, more], ignore_index=True)
+before = full_fixed[full_fixed["arm"] == "conformers"].set_index(["set", "split"])["mae"]
+searches = full_tuned[full_tuned["rows_kind"] == "conformers"].set_index(["set", "split"])
+searches = dict(iter(searches.groupby("method")))
+columns = {
+    f"gain, {method}": 1 - tuned_by["mae"] / before for method, tuned_by in searches.items()
+}
+columns["tuned: optimism"] = 1 - searches["bayes"]["inner_mae"] / searches["bayes"]["mae"]
+untuned = (
+    full_cv[full_cv["folds_by"] == "molecule"].set_index(["set", "split"])["optimism"] / 100
+)
+columns["untuned: optimism"] = untuned.reindex(searches["bayes"].index)
+gains = 100 * pd.DataFrame(columns).groupby(level="set").mean()
+print("per cent of the test error, mean over the splits that were tuned")
+print(gains.rename_axis(None).round(1).to_string(na_rep="-"))
+if "random" in searches:
+    ahead = (gains["gain, bayes"] > gains["gain, random"]).sum()
+    print(f"Bayesian optimisation ahead of random search in {ahead} of {len(gains)} data sets")
 a4 = claim("A4")
 a4.illustrate((outer_error["as it comes"] - outer_error["bayes"]) / outer_error["as it comes"])
 
@@ -977,12 +966,10 @@ order = [
 picture = against.mean().to_frame("today, homopolymer_tg")
 for kind, value in zip(TUNED.values(), (error_c, outer_error["bayes"]), strict=True):
     picture.loc[kind] = 100 * (value / errors.loc[0, reference] - 1)
-if full_fixed is not None:
-    every_arm = full_fixed
-    if full_tuned is not None:  # the five splits on which conformers were tuned too
-        bayes = full_tuned[(full_tuned["method"] == "bayes") & (full_tuned["split"] < 5)]
-        every_arm = pd.concat([full_fixed, bayes.assign(arm=bayes["rows_kind"].map(TUNED))])
-    picture = against_controls(every_arm).join(picture, how="outer")
+# the five splits on which conformers were tuned too
+bayes = full_tuned[(full_tuned["method"] == "bayes") & (full_tuned["split"] < 5)]
+every_arm = pd.concat([full_fixed, bayes.assign(arm=bayes["rows_kind"].map(TUNED))])
+picture = against_controls(every_arm).join(picture, how="outer")
 picture = picture.reindex(order)
 ax = plots.dots(
     picture,
@@ -1006,22 +993,21 @@ print(printed.rename(columns={"today, homopolymer_tg": "today"}).to_string())
 # Gaussian process, the models that "anyone can use"? The next cell counts.
 
 # %% tags=["nbval-check-output"]
-if full_fixed is not None:
-    sets = picture.drop(columns="today, homopolymer_tg")
-    print(f"data sets (of {sets.shape[1]}) in which conformers have the smaller error than")
-    for rival in (
-        "LightGBM 2D + mean 3D",
-        *controls,
-        "noise of conformers' size",
-        "PLS 2D",
-        "GP 2D",
-    ):
-        ahead = sets.loc["conformers"] - sets.loc[rival]
-        print(f"  {rival:26s} {int((ahead < 0).sum())}   mean difference {ahead.mean():+.1f} %")
-    print(
-        "smallest error: "
-        + "; ".join(f"{arm} in {n}" for arm, n in sets.idxmin().value_counts().items())
-    )
+sets = picture.drop(columns="today, homopolymer_tg")
+print(f"data sets (of {sets.shape[1]}) in which conformers have the smaller error than")
+for rival in (
+    "LightGBM 2D + mean 3D",
+    *controls,
+    "noise of conformers' size",
+    "PLS 2D",
+    "GP 2D",
+):
+    ahead = sets.loc["conformers"] - sets.loc[rival]
+    print(f"  {rival:26s} {int((ahead < 0).sum())}   mean difference {ahead.mean():+.1f} %")
+print(
+    "smallest error: "
+    + "; ".join(f"{arm} in {n}" for arm, n in sets.idxmin().value_counts().items())
+)
 
 gain_fixed = -against["conformers"].mean() / 100
 gain_tuned = (error_c - outer_error["bayes"]) / error_c
@@ -1039,18 +1025,17 @@ a5.illustrate(
 
 # %% tags=["nbval-check-output"]
 lines = []
-full_curve = full("tg_curve")
-if full_curve is not None and full_fixed is not None:
-    for name, of_set in full_curve.groupby("set"):
-        fixed_arms = full_fixed[full_fixed["set"] == name].pivot(
-            index="split", columns="arm", values="mae"
-        )
-        base = fixed_arms[fixed_arms[controls].mean().idxmin()]
-        mae = of_set.pivot(index="split", columns="rows", values="mae").assign(
-            **{"96": fixed_arms["conformers"]}
-        )
-        relative = 100 * mae.sub(base, axis=0).div(base, axis=0).mean()
-        lines += [(name, int(n_rows), value) for n_rows, value in relative.items()]
+full_curve = full_run("tg_curve")
+for name, of_set in full_curve.groupby("set"):
+    fixed_arms = full_fixed[full_fixed["set"] == name].pivot(
+        index="split", columns="arm", values="mae"
+    )
+    base = fixed_arms[fixed_arms[controls].mean().idxmin()]
+    mae = of_set.pivot(index="split", columns="rows", values="mae").assign(
+        **{"96": fixed_arms["conformers"]}
+    )
+    relative = 100 * mae.sub(base, axis=0).div(base, axis=0).mean()
+    lines += [(name, int(n_rows), value) for n_rows, value in relative.items()]
 lines.append(("today, homopolymer_tg", N_ROWS, against["conformers"].mean()))
 curve = pd.DataFrame(lines, columns=["set", "rows", "mean"])
 ax = plots.learning_curve(
@@ -1095,29 +1080,27 @@ if most.size:
 # one class made rare.
 
 # %% tags=["nbval-check-output"]
-rare = full("tg_imbalanced")
-if rare is not None:
-    arms_rare = list(dict.fromkeys(rare["arm"]))
-    n_rare, n_learn = rare["positives"].mean(), rare["n_train"].mean()
-    print(
-        f"{n_learn:.0f} molecules to learn from, {n_rare:.0f} of them of the rare class, "
-        "on average"
-    )
-    means = rare.groupby("arm")[["auroc", "average_precision", "log_loss"]].mean()
-    print(means.reindex(arms_rare).round(3).to_string())
-    by_arm = rare.pivot(index="split", columns="arm", values="average_precision")
-    without = [arm for arm in arms_rare if "conformers" not in arm]
-    strongest = by_arm[without].mean().idxmax()
-    difference = by_arm["conformers, classes balanced"] - by_arm[strongest]
-    interval = nadeau_bengio(difference, rare["n_train"].mean(), rare["n_test"].mean())
-    print("average precision, balanced conformers less the best arm without conformers")
-    print(f"({strongest}): {interval}")
-    sides = (
-        "the interval holds 0: not decided",
-        "conformers are ahead",
-        "conformers are behind",
-    )
-    print(sides[0 if 0 in interval else 1 if interval.estimate > 0 else 2])
+rare = full_run("tg_imbalanced")
+arms_rare = list(dict.fromkeys(rare["arm"]))
+n_rare, n_learn = rare["positives"].mean(), rare["n_train"].mean()
+print(
+    f"{n_learn:.0f} molecules to learn from, {n_rare:.0f} of them of the rare class, on average"
+)
+means = rare.groupby("arm")[["auroc", "average_precision", "log_loss"]].mean()
+print(means.reindex(arms_rare).round(3).to_string())
+by_arm = rare.pivot(index="split", columns="arm", values="average_precision")
+without = [arm for arm in arms_rare if "conformers" not in arm]
+strongest = by_arm[without].mean().idxmax()
+difference = by_arm["conformers, classes balanced"] - by_arm[strongest]
+interval = nadeau_bengio(difference, rare["n_train"].mean(), rare["n_test"].mean())
+print("average precision, balanced conformers less the best arm without conformers")
+print(f"({strongest}): {interval}")
+sides = (
+    "the interval holds 0: not decided",
+    "conformers are ahead",
+    "conformers are behind",
+)
+print(sides[0 if 0 in interval else 1 if interval.estimate > 0 else 2])
 
 # %% [markdown]
 # AUROC says how well the classes are ranked (0.5 is a coin), average precision the same with the eye on the rare class
@@ -1263,20 +1246,18 @@ print(f"{len(lines)} lines for {len(train)} polymers; mean absolute error in K")
 print(leaks.round(1).to_string())
 print(f"guessing the mean: {np.abs(data.y[train] - data.y[train].mean()).mean():.1f} K")
 
-published = full("tg_duplicates")
-if published is not None:
-    by_line = published[
-        (published["split_by"] == "row") & (published["n_train"] == N_TRAIN)
-    ].mean(numeric_only=True)
-    print(f"the published table, {N_TRAIN} lines to learn from, split line by line:")
-    print(
-        f"  {100 * by_line['seen_share']:.0f} % of the test lines hold a molecule that is also "
-        "in training"
-    )
-    print(
-        f"  error on these {by_line['mae_seen']:.1f} K, "
-        f"on the others {by_line['mae_unseen']:.1f} K"
-    )
+published = full_run("tg_duplicates")
+by_line = published[(published["split_by"] == "row") & (published["n_train"] == N_TRAIN)].mean(
+    numeric_only=True
+)
+print(f"the published table, {N_TRAIN} lines to learn from, split line by line:")
+print(
+    f"  {100 * by_line['seen_share']:.0f} % of the test lines hold a molecule that is also "
+    "in training"
+)
+print(
+    f"  error on these {by_line['mae_seen']:.1f} K, on the others {by_line['mae_unseen']:.1f} K"
+)
 
 # %% [markdown]
 # With shuffled values nothing can be learned, so a report that beats its sound version there beats it by its leak
@@ -1299,14 +1280,13 @@ quiz("03")
 
 # %% tags=["nbval-check-output"]
 a3.show()
-if full_cv is not None:
-    off = by_set["folds of molecules"]
-    print(
-        f"\nthe row split flatters by more than 10 % in {(by_set['folds of rows'] > 10).sum()} "
-        f"of {len(off)} data sets"
-    )
-    print(f"the molecule split: within 10 % in {(off.abs() <= 10).sum()}, ", end="")
-    print(f"too gloomy in {(off < -10).sum()}, too rosy in {(off > 10).sum()}")
+off = by_set["folds of molecules"]
+print(
+    f"\nthe row split flatters by more than 10 % in {(by_set['folds of rows'] > 10).sum()} "
+    f"of {len(off)} data sets"
+)
+print(f"the molecule split: within 10 % in {(off.abs() <= 10).sum()}, ", end="")
+print(f"too gloomy in {(off < -10).sum()}, too rosy in {(off > 10).sum()}")
 meaning = {
     "holds": (
         "Both halves: the row split flatters, and the molecule split tells the error to come "
@@ -1336,19 +1316,15 @@ print("\n" + fill(meaning[a4.verdict], 90))
 
 # %% tags=["nbval-check-output"]
 a2.show()
-halves = full("tg_claim_parts")
-if halves is not None:
-    halves = halves[halves["claim"] == "A2"].reindex(columns=["fixed", "tuned"]).dropna() * 100
-if halves is not None and len(halves):
-    print(
-        f"\ngain of conformers in % of the control's error, mean over {len(halves)} data sets"
-    )
-    for half, against_what in {
-        "fixed": "fixed settings, over the better of (a) and (b)",
-        "tuned": "both tuned, over (c), one row a polymer",
-    }.items():
-        more = f"more than 5 % in {(halves[half] > 5).sum()}"
-        print(f"  {against_what:47s} {halves[half].mean():+5.1f}   ({more})")
+halves = full_run("tg_claim_parts")
+halves = halves[halves["claim"] == "A2"].reindex(columns=["fixed", "tuned"]).dropna() * 100
+print(f"\ngain of conformers in % of the control's error, mean over {len(halves)} data sets")
+for half, against_what in {
+    "fixed": "fixed settings, over the better of (a) and (b)",
+    "tuned": "both tuned, over (c), one row a polymer",
+}.items():
+    more = f"more than 5 % in {(halves[half] > 5).sum()}"
+    print(f"  {against_what:47s} {halves[half].mean():+5.1f}   ({more})")
 meaning = {
     "holds": (
         "Conformers bring more than 5 % in both halves, beyond relaxed limits and beyond "

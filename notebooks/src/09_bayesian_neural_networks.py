@@ -308,7 +308,7 @@ averaged = posterior["uniform"].eras.mean()
 claim("D3").illustrate(averaged - same_rate, at_unequal_rates=averaged - baseline.mean())
 
 # %% [markdown]
-# And the study's own table? The next cell prints it, and beside it, once the full run is there, the same figures from
+# And the study's own table? The next cell prints it, and beside it the same figures from
 # simulated panels, with 95 % intervals over panels. **They are not the study's data**, so the two columns need not agree. The
 # question is whether the same conclusions come out. The full run has the study's network, far larger than today's, and
 # trains it for a set number of steps. In these so large a network does not arrive: its bound ends well below that of the
@@ -316,25 +316,20 @@ claim("D3").illustrate(averaged - same_rate, at_unequal_rates=averaged - baselin
 
 # %% tags=["nbval-check-output"]
 study = published()
-try:
-    compared = full_run("panel_compared").fillna({"prior": ""}).dropna(subset=["estimate"])
-except FileNotFoundError:
-    compared = None
-    print("(full run: panel_compared is not there yet)")
+compared = full_run("panel_compared").fillna({"prior": ""}).dropna(subset=["estimate"])
 
 
 def beside(table, measure, title, digits=4):
     """Print the study's figures of a table, and the full run's beside them."""
-    print(f"{title:34} published" + ("" if compared is None else "   simulated panels"))
+    print(f"{title:34} published   simulated panels")
     part = study[(study["table"] == table) & (study["measure"] == measure)]
     for row in part.itertuples():
         line = f"  {row.model:22} {row.prior:9} {row.value:9.{digits}f}"
-        if compared is not None:
-            names = ["table", "model", "prior", "measure"]
-            same = (compared[names] == [table, row.model, row.prior, measure]).all(axis=1)
-            for ours in compared[same].itertuples():
-                found = (ours.estimate, ours.low, ours.high)
-                line += "   {} [{}, {}]".format(*(f"{value:.{digits}f}" for value in found))
+        names = ["table", "model", "prior", "measure"]
+        same = (compared[names] == [table, row.model, row.prior, measure]).all(axis=1)
+        for ours in compared[same].itertuples():
+            found = (ours.estimate, ours.low, ours.high)
+            line += "   {} [{}, {}]".format(*(f"{value:.{digits}f}" for value in found))
         print(line)
 
 
@@ -350,12 +345,7 @@ beside("samples", "correlation_sd", "single samples: their spread")
 
 # %% tags=["nbval-check-output"]
 for name in ("panel_study", "panel_steps"):
-    try:
-        rivals = full_run(name)
-    except FileNotFoundError:
-        print(f"(full run: {name} is not there yet)")
-        continue
-    by_panel = rivals.groupby(["arm", "region", "panel"])["correlation"].mean()
+    by_panel = full_run(name).groupby(["arm", "region", "panel"])["correlation"].mean()
     for arm, scores in by_panel.groupby("arm"):
         print(f"{arm:28} {t_interval(scores)} over {len(scores)} panels")
 
@@ -640,12 +630,11 @@ for i, one in enumerate(PRIORS):
     for other in PRIORS[:i]:
         js = jensen_shannon(*moments[one], *moments[other])
         print(f"{other:8} and {one:8} Jensen-Shannon {js:.2f} of at most {np.log(2):.2f}")
-if compared is not None:
-    table = compared[compared["table"] == "divergence"]
-    table = table.pivot(index="model", columns="measure", values="estimate")
-    for pair, value in divergences.items():
-        js, kl = table.loc[pair, ["js", "symmetric_kl"]]
-        print(f"{pair:15} published {value:.4f}; here {js:.2f}, and {kl:.2f} by symmetrised KL")
+table = compared[compared["table"] == "divergence"]
+table = table.pivot(index="model", columns="measure", values="estimate")
+for pair, value in divergences.items():
+    js, kl = table.loc[pair, ["js", "symmetric_kl"]]
+    print(f"{pair:15} published {value:.4f}; here {js:.2f}, and {kl:.2f} by symmetrised KL")
 
 # %% [markdown]
 # ## 8 Several targets, and depth
@@ -678,22 +667,18 @@ beside("depth", "correlation", "depth: rank correlation")
 # same prior. The claim's rule takes the uniform one; the other priors were fitted on half as many panels.
 
 # %% tags=["nbval-check-output"]
-try:
-    joint, single = full_run("panel_targets"), full_run("panel_study")
-except FileNotFoundError:
-    print("(full run: panel_targets is not there yet)")
-else:
-    unit, first = ["region", "panel"], single[single["seed"] == 0]
-    print(f"{'gain over the single target':32}rank correlation             Sharpe ratio")
-    for prior in PRIORS:
-        alone = first[first["arm"] == f"BNN {prior}"].set_index(unit)
-        for name, part in joint[joint["arm"] == prior].groupby("model"):
-            gains = (
-                t_interval((part.set_index(unit)[what] - alone[what]).dropna())
-                for what in ("correlation", "sharpe")
-            )
-            low_high = (f"{g.estimate:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gains)
-            print(f"{prior:8}{name:24}" + "     ".join(low_high) + f"  {len(part)} panels")
+joint, single = full_run("panel_targets"), full_run("panel_study")
+unit, first = ["region", "panel"], single[single["seed"] == 0]
+print(f"{'gain over the single target':32}rank correlation             Sharpe ratio")
+for prior in PRIORS:
+    alone = first[first["arm"] == f"BNN {prior}"].set_index(unit)
+    for name, part in joint[joint["arm"] == prior].groupby("model"):
+        gains = (
+            t_interval((part.set_index(unit)[what] - alone[what]).dropna())
+            for what in ("correlation", "sharpe")
+        )
+        low_high = (f"{g.estimate:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gains)
+        print(f"{prior:8}{name:24}" + "     ".join(low_high) + f"  {len(part)} panels")
 
 # %% [markdown]
 # The claim asks for two things at once: no gain in correlation (less than 0.001) *and* a gain in the Sharpe ratio (more than
@@ -793,25 +778,19 @@ for id in ("D5", "D6", "D7"):
     claim(id).show()
 
 # %% [markdown]
-# Region by region, a claim may look quite different. The means over the panels of each region, once they are there:
+# Region by region, a claim may look quite different. The means over the panels of each region:
 
 # %% tags=["nbval-check-output"]
-try:
-    parts = full_run("panel_claim_parts")
-except FileNotFoundError:
-    print("(full run: panel_claim_parts is not there yet)")
-else:
-    parts = parts[parts["claim"] != "D6"]  # decided on regressions, which have no region
-    parts["region"] = parts["region"].fillna("molecules")
-    grid = parts.pivot_table(index="region", columns="claim", values="estimate", sort=False)
-    digits = {"D1": 1, "D2": 4, "D3": 4, "D4": 2, "D5": 1, "D7": 4}
-    print(f"{'':48}" + "".join(f"{id:>8}" for id in grid.columns))
-    for region, row in grid.iterrows():
-        values = (
-            "" if np.isnan(row[id]) else f"{row[id]:.{digits[id]}f}" for id in grid.columns
-        )
-        name = region.replace(" / ", ", ")
-        print(f"{name:48}" + "".join(f"{value:>8}" for value in values).rstrip())
+parts = full_run("panel_claim_parts")
+parts = parts[parts["claim"] != "D6"]  # decided on regressions, which have no region
+parts["region"] = parts["region"].fillna("molecules")
+grid = parts.pivot_table(index="region", columns="claim", values="estimate", sort=False)
+digits = {"D1": 1, "D2": 4, "D3": 4, "D4": 2, "D5": 1, "D7": 4}
+print(f"{'':48}" + "".join(f"{id:>8}" for id in grid.columns))
+for region, row in grid.iterrows():
+    values = ("" if np.isnan(row[id]) else f"{row[id]:.{digits[id]}f}" for id in grid.columns)
+    name = region.replace(" / ", ", ")
+    print(f"{name:48}" + "".join(f"{value:>8}" for value in values).rstrip())
 
 # %% [markdown]
 # ## Take-away
