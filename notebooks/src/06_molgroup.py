@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 06 MolGroup: which other data sets help?
 #
-# You have a few measurements of one property, and whole tables of others. You will train on both, see that company can hurt,
-# build by hand the gate that is to choose the company, and hold it against rivals that take seconds.
+# You have a few measurements of one property, and whole tables of others. You will train on both, see that a second data set can
+# hurt, build by hand the gate that is to choose among such sets, and compare it with rivals that take seconds.
 
 # %% [markdown]
 # > **In this lesson**
@@ -40,29 +40,28 @@ from course_lib.auxiliary import (
 from course_lib.auxiliary.improvement import grouped_split
 from course_lib.auxiliary.tasks import read_task
 from course_lib.datasets import load
-from course_lib.evaluate import nadeau_bengio
+from course_lib.evaluate import nadeau_bengio, t_interval
 from course_lib.featurize import maccs, morgan
 from course_lib.molecules import identity
 from course_lib.plots import COLOURS, MARKERS
 from course_lib.results import full_run
 from course_lib.settings import progress
 from course_lib.splits import assert_no_leak
-from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching import (
+    check,
+    claim,
+    fast,
+    interactive,
+    print_table,
+    quiz,
+    show_prediction,
+)
 
 N_SEEDS = 4 if fast() else 10
 N_STEPS = 160 if fast() else 600
 
-
-def read_full(name):
-    """Read a table of the full run; None, and a line that says so, when it is not there."""
-    try:
-        return full_run(name)
-    except FileNotFoundError:
-        print(f"(full run: {name} is not there yet)")
-
-
 # %% [markdown]
-# ## 1 Does company help?
+# ## 1 Does a second data set help?
 #
 # The **octane number** says how well a fuel resists knocking. It takes an engine to measure it, so the table is short. Other
 # tables are at hand: cetane numbers (how readily a diesel fuel ignites), logP (whether a molecule prefers fat to water), dipole
@@ -70,7 +69,7 @@ def read_full(name):
 #
 # The hope: all of them are about molecules, so a network that learns two properties may learn better what a molecule *is*.
 #
-# We add one that cannot teach anything about a property: the cetane table with its labels dealt out anew at random.
+# We add one that cannot teach anything about a property: the cetane table with its labels shuffled.
 
 
 # %% tags=["nbval-check-output"]
@@ -114,10 +113,10 @@ NETWORK = {
     "hidden": 16, "n_layers": 2, "batch_size": 16, "learning_rate": 5e-3, "n_steps": N_STEPS,
 }  # fmt: skip
 alone = target_errors(octane, {}, N_SEEDS, **NETWORK)
-companies = {**auxiliaries, "shuffled cetane": shuffled}
+others = {**auxiliaries, "shuffled cetane": shuffled}
 pairs = {
     name: relative_improvement(octane, data, N_SEEDS, alone=alone, **NETWORK)
-    for name, data in progress(companies.items(), "companies")
+    for name, data in progress(others.items(), "auxiliaries")
 }
 show_prediction(my_prediction, 100 * pairs["cetane"].interval.estimate, "%")
 print("error alone, seed by seed:", " ".join(f"{e:.1f}" for e in alone["error"]))
@@ -141,24 +140,28 @@ ax.axvline(0, color="black", linewidth=1)
 ax.set_yticks(range(len(pairs)), pairs)
 ax.margins(y=0.15)
 ax.invert_yaxis()
-ax.set(xlabel="relative improvement of the octane error (%)", title="Company, good and bad")
+ax.set(
+    xlabel="relative improvement of the octane error (%)", title="What a second data set does"
+)
 ax.grid(axis="x", alpha=0.3)
 
 # %% [markdown]
-# **Figure:** one row a companion; relative improvement along the bottom, a vertical line at zero. A filled mark is the mean over
-# the seeds with its 95 % interval, which is wide in every row and holds zero; the small open marks above it are the single seeds.
-# They scatter to both sides of zero.
+# **Figure:** one row an auxiliary; relative improvement along the bottom, a vertical line at zero. A filled mark is the mean over
+# the seeds with its 95 % interval, which is wide in every row and contains zero; the small open marks above it are the single
+# seeds. They scatter to both sides of zero.
 #
 # Left of the line is **negative transfer**: the other data make the target *worse*. It is easy to see how that can be. The trunk
-# has only so many weights and so many steps, and half of every step goes to somebody else's question.
+# has only so many weights and so many steps, and half of every step goes to a question that is not the target's. Section 4 shows
+# harm that is certain, on data that we make ourselves.
 #
 # And see how wide the intervals are. **Pairing** helps: each seed is compared with itself, so a hard split is hard for both.
-# Without it the spread of the errors alone (first line above) would come on top. But a test set of some fifty molecules stays a small test set. An
-# interval from a few seeds decides nothing; the full run has more steps, more targets and more auxiliaries.
+# Without it the spread of the errors alone (first line above) would widen them further. But a test set of some fifty molecules
+# stays a small test set. An interval from a few seeds decides nothing; the full run has more steps, more targets and more
+# auxiliaries.
 #
 # ### Exercise 6.1: relative improvement
 # `alone` and `joint` are arrays of errors, one a seed, in the same order. Return the mean over the seeds of the relative
-# improvement. It is positive when company helps.
+# improvement. It is positive when the second data set helps.
 
 
 # %% tags=["exercise"]
@@ -178,8 +181,9 @@ def improvement_solution(alone, joint):
 check("6.1", improvement_solution)
 
 # %% [markdown]
-# Claim B1: company helps for some pairs and hurts for others. To count as clear, an interval must lie beyond two per cent. The
-# full run's octane row, pair by pair, stands below today's figure as soon as it is there.
+# Claim B1: a second data set helps some targets and hurts others. To count as clear, an interval must lie beyond two per cent.
+# Below today's figure stand the pairs of the full run: octane's one by one, then how many of all pairs are clear. Mind the last
+# number: a pair that is *not* clear is not shown to be harmless. With five seeds most intervals are wider than the effect.
 
 # %%
 ends = [(pairs[name].interval.low, pairs[name].interval.high) for name in auxiliaries]
@@ -188,16 +192,34 @@ hurting = np.mean([high < -0.02 for _, high in ends])
 claim("B1").illustrate(min(helping, hurting), clearly_helping=helping, clearly_hurting=hurting)
 
 # %% tags=["nbval-check-output"]
-improvements = read_full("molgroup_improvements")
-if improvements is not None:
-    mine = improvements[improvements["set"] == "octane"].sort_values("improvement")
-    back = improvements[improvements["auxiliary"] == "octane"].set_index("set")["improvement"]
-    for row in mine[::-1].itertuples():
-        line = f"octane with {row.auxiliary:21} {100 * row.improvement:6.1f} %"
-        line += f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-        if row.auxiliary in back:  # the same pair in the other direction
-            line += f"; it with octane {100 * back[row.auxiliary]:.1f} %"
-        print(line)
+improvements = full_run("molgroup_improvements")
+mine = improvements[improvements["set"] == "octane"].sort_values("improvement")
+back = improvements[improvements["auxiliary"] == "octane"].set_index("set")["improvement"]
+for row in mine[::-1].itertuples():
+    line = f"octane with {row.auxiliary:21} {100 * row.improvement:6.1f} %"
+    line += f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+    if row.auxiliary in back:  # the same pair in the other direction
+        line += f"; it with octane {100 * back[row.auxiliary]:.1f} %"
+    print(line)
+clear = {
+    "help": improvements["low"] > 0.02,
+    "hurt": improvements["high"] < -0.02,
+}
+width = 100 * (improvements["high"] - improvements["low"]).median() / 2
+print(f"\nof all {len(improvements)} pairs clearly", end=" ")
+print(", ".join(f"{what} {mask.sum()}" for what, mask in clear.items()), end=", ")
+print(f"not clear {(~clear['help'] & ~clear['hurt']).sum()}")
+print(f"half an interval is {width:.0f} % wide (median)")
+for what, row in {
+    "most harm": improvements.loc[improvements["high"].idxmin()],
+    "most help": improvements.loc[improvements["low"].idxmax()],
+}.items():
+    low, high = 100 * row["low"], 100 * row["high"]
+    print(f"{what}: {row['set']} with {row['auxiliary']}", end=" ")
+    print(f"{100 * row['improvement']:.0f} % [{low:.0f}, {high:.0f}]")
+print("\ndoes it matter which auxiliary? Friedman's test within the seeds, p by target")
+for row in full_run("molgroup_differences").itertuples():
+    print(f"{row.set:13} {row.n_auxiliaries} auxiliaries {row.p:8.2g}")
 
 # %% [markdown]
 # ## 2 Could one have known?
@@ -212,7 +234,7 @@ if improvements is not None:
 whole = read_task("octane", octane)
 train, validation, test = grouped_split(whole, 0)
 held_out = whole.smiles[[*validation, *test]]
-target, cleaned = read_tasks(whole.subset(train), companies, held_out)
+target, cleaned = read_tasks(whole.subset(train), others, held_out)
 real = {name: cleaned[name] for name in auxiliaries}
 print(f"{len(target)} training molecules; {len(held_out)} held out")
 for name, data in real.items():
@@ -244,8 +266,8 @@ print((structure.round(3) + 0.0).to_string())  # + 0.0 turns -0.0 into 0.0
 
 # %% [markdown]
 # **Task.** The same molecules can be asked different things. *Task2Vec* takes a fixed graph network, the probe, fits a head to
-# each data set, and asks of every weight of the probe: how much would the predictions change if you changed? That is the
-# diagonal of the *Fisher information*. Its shares over the network's units are a profile of the task, compared as before.
+# each data set, and asks of every weight of the probe: how much would the predictions change if this weight changed a little?
+# That is the diagonal of the *Fisher information*. Its shares over the network's units are a profile of the task, compared as before.
 
 # %% tags=["nbval-check-output"]
 task = task_similarity({"octane": target, **real}, n_molecules=100)
@@ -258,28 +280,28 @@ for name in auxiliaries:
         print(f"{name:10} {kind:12} {one:15.2f} {other:17.2f} {100 * gain:19.1f} %")
 
 # %% [markdown]
-# Is the nearest set the best company? Hold the lines above against section 1. Three pairs make no correlation, so claims B2 and B3
-# are for the full run. The study had eleven targets with fourteen auxiliaries each. Its correlations with the relative
+# Is the nearest set the one that helps most? Compare the lines above with section 1. Three pairs make no correlation, so claims B2
+# and B3 are for the full run. The study had eleven targets with fourteen auxiliaries each. Its correlations with the relative
 # improvement are small, and for single targets even their sign differs. Which of the two orders it used in the divergence, and
-# which probe, is not written down; the full run takes the first order and keeps both.
+# which probe, is not written down; the full run takes the first order and keeps both. For the verdict on B2 the two similarities are
+# weighed by a line that is fitted on the *other* targets; what is printed below as `both` is simpler, their plain sum.
 
 # %% tags=["nbval-check-output"]
 PUBLISHED = {"structure": 0.16, "task": 0.06, "both": 0.36}  # Pearson correlation, all pairs
 print("published:", ", ".join(f"{name} {value:.2f}" for name, value in PUBLISHED.items()))
-if improvements is None or "structure" not in improvements:
-    print("(full run: no similarities beside the improvements yet)")
-else:
-    both = improvements.copy()
-    for kind in ("structure", "task"):
-        by_set = both.groupby("set")[kind]
-        both[kind] = (both[kind] - by_set.transform("mean")) / by_set.transform("std")
-    both["both"] = both["structure"] + both["task"]
-    print(
-        "full run, by target (both: their sum, each standardised over the target's auxiliaries)"
-    )
-    for name, part in both.groupby("set", sort=False):
-        values = (f"{kind} {part[kind].corr(part['improvement']):5.2f}" for kind in PUBLISHED)
-        print(f"{name:13}", ", ".join(values), f"({len(part)} auxiliaries)")
+both = improvements.copy()
+for kind in ("structure", "task", "structure_reversed", "task_reversed"):
+    by_set = both.groupby("set")[kind]
+    both[kind] = (both[kind] - by_set.transform("mean")) / by_set.transform("std")
+both["both"] = both["structure"] + both["task"]
+print("full run; both: sum of the two, each standardised over the target's auxiliaries")
+parts = {**dict(list(both.groupby("set", sort=False))), "all pairs": both}
+for name, part in parts.items():
+    values = (f"{kind} {part[kind].corr(part['improvement']):5.2f}" for kind in PUBLISHED)
+    print(f"{name:13}", ", ".join(values), f"({len(part)} pairs)")
+turned = {k: both[f"{k}_reversed"].corr(both["improvement"]) for k in ("structure", "task")}
+print("all pairs, the other order of the divergence:", end=" ")
+print(", ".join(f"{kind} {value:.2f}" for kind, value in turned.items()))
 
 # %%
 farthest = structure.loc["octane", list(auxiliaries)].idxmin()
@@ -385,7 +407,8 @@ for slope in (1.0, 0.0, -1.0):
 
 # %% [markdown]
 # A *negative* derivative says: more alpha, less target loss. So the gate opens for the auxiliary of slope 1 and closes for that
-# of slope −1. The middle one has nothing to say, and what you see in its line is the noise of one batch.
+# of slope −1. In the middle line you see the noise of one batch: at this first step, with both slopes at zero, labels that have
+# nothing to do with x pull in no direction.
 #
 # Now let it run: at every step fresh batches, the gate moved by its own Adam, then the ordinary step. Three auxiliaries at once:
 # a **copy** of the target's task, a **negated** copy, and a **shuffled** one, whose labels have nothing to do with x.
@@ -452,11 +475,13 @@ legend = panels[0].legend(loc="center right")
 # much. At the left the lines of the copy rise in a bundle and those of the others fall; at the right the three bundles spread
 # and overlap.
 #
+# Why does the shuffled set fall too? Its best slope is zero. Once the target's slope has grown, sharing would pull it back there.
+#
 # So the gate works where it can see. Two things to carry over to graph networks:
 #
-# - **Adam has no sense of size.** It divides each gradient by its usual size. A meta-gradient that is all noise moves the gate as
-#   fast as one that is all signal. So "alpha above 0.6" has no fixed meaning; only the comparison with a set that *cannot* help
-#   has one. We will use such a control.
+# - **Adam has no sense of size.** It divides each gradient by its usual size, so its steps are as large for a tiny gradient as for
+#   a big one. A meta-gradient that is all noise lets the gate wander, and how far does not depend on how small the gradient is. So
+#   "alpha above 0.6" has no fixed meaning; only the comparison with a set that *cannot* help has one. We will use such a control.
 # - **The negated copy is shut out.** On two lines rightly so: one slope cannot serve both. But in joint training each set has a
 #   head of its own, and a head can turn a sign. There a negated copy helps as much as a copy.
 #
@@ -536,9 +561,10 @@ interactive(explore, alpha=(0.0, 1.0, 0.1), auxiliary=list(SLOPES))
 # After training, the sets below a threshold are dropped, and all starts afresh, up to three rounds.
 #
 # Where our `MolGroup` differs from the publication, by default: every gate starts at one half (theirs at about 0.69); the judge is
-# an independent target batch (theirs is the batch that the target learns from in the same step); scores are averaged over
-# starts; and each is read against a **control**, the target's own molecules with shuffled labels. Options bring the published
-# choices back. Our networks have layer norm and other sizes.
+# a quarter of the target's molecules, from which nothing is learned (theirs is the batch that the target learns from in the same
+# step); scores are averaged over starts; and each is read against a **control**, the mean of up to three auxiliaries with their
+# labels shuffled: real structures, nothing to learn. Options bring the published
+# choices back. Our networks have layer norm and other sizes, and all auxiliaries start from the same weights.
 #
 # Today one round, two starts and few steps, on the training molecules of the first split.
 
@@ -574,10 +600,11 @@ legend = panels[0].legend(fontsize=9)
 
 # %% [markdown]
 # **Figure:** alpha over the steps for three auxiliaries and the shuffled control (dotted), left for the first start and right for
-# the second. In the first start the lines fall below one half, in the second they rise above it, the control's with them.
+# the second. In the first start all lines dip far below one half and return, the control's with them. In the second they part:
+# logP ends above one half, the others below.
 #
 # Compare the two panels before you believe the order in either. What all lines of a start do together says nothing about any of
-# the sets, and is larger than what sets them apart. That is the practical trouble of a learned gate: its answer is
+# the sets. What sets them apart differs from start to start. That is the practical trouble of a learned gate: its answer is
 # one long random walk, and to know how random, one needs several of them. Each costs as much as training all networks at once.
 #
 # ## 6 A rival in seconds
@@ -633,8 +660,7 @@ table["gate, less control"] = gate.scores_
 table["improvement, section 1"] = pd.Series(
     {name: found.interval.estimate for name, found in pairs.items()}
 )
-shown = table.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
-print(shown.to_string(col_space=[len(c) + 2 for c in shown]))
+print_table(table, "{:.2f}", missing="")
 luck = max(0.0, scores["shuffled cetane"])  # what a set that cannot help scores today
 print("above the shuffled set:", ", ".join(n for n in scores if scores[n] > luck) or "none")
 
@@ -642,8 +668,12 @@ print("above the shuffled set:", ", ".join(n for n in scores if scores[n] > luck
 # The `ridge transfer` of the library is a little different from ours above: a shared molecule is left out only of the model that
 # predicts *it*. That uses the tables better.
 #
-# The last row is a set that cannot help. What it scores is the luck of the day, in each column: zero is where its *mean* over many
-# shuffles lies, and one shuffle misses it by a little. So a score near that of the shuffled set says nothing.
+# The last row is a set that cannot help. For `recommend` the *mean* of such sets over many shuffles is zero, and one shuffle misses it
+# by a little. `ridge transfer` is an absolute value, so even a set that cannot help scores above zero. In either column a score near
+# that of the shuffled set says nothing.
+#
+# Look at cetane. It has by far the strongest correlation, and `recommend` gives it next to nothing. The two do not contradict each
+# other: what cetane says about a molecule, the target's own molecules say as well, so it takes hardly any error away.
 #
 # Now compare with the last column. A good score says that there is something to be learned from the auxiliary. It does **not** say
 # that *this* network with *so many* steps learns it. Two different questions, and only the second is what you pay for.
@@ -655,8 +685,9 @@ print("above the shuffled set:", ", ".join(n for n in scores if scores[n] > luck
 # **shuffled**, and an **unrelated** property. A method is right in a seed if it ranks both copies above both others. By chance
 # that happens once in six.
 #
-# There are two kinds of invented property: *linear*, a weighted sum of fragments; and *wave*, which rises and falls with the number
-# of atoms, so that no ridge on fragments can follow it.
+# There are three kinds of invented property. *Linear* is a weighted sum of fragments. *Wave* rises and falls with the number of
+# atoms, so that a ridge on fragments can hardly follow it. (The number of atoms is among the inputs of `recommend`, which makes the
+# wave easy for it.) *Pairs* asks of three pairs of fragments whether a molecule has one of the two but not both.
 #
 # > **Predict first.** In how many per cent of the seeds is the published gate right, on the linear kind?
 
@@ -664,44 +695,44 @@ print("above the shuffled set:", ", ".join(n for n in scores if scores[n] > luck
 my_prediction = ...  # per cent
 
 # %% tags=["nbval-check-output"]
-planted = read_full("bench_planted_groups")
-if planted is not None:
-    first = planted[
-        planted["method"].str.startswith("molgroup pub") & (planted["truth"] == "linear")
-    ]
-    if len(first):
-        show_prediction(my_prediction, 100 * float(first["share_right"].iloc[0]), "%")
-    print("truth   method                       right   of   per cent   seconds")
-    for row in planted.itertuples():
-        print(
-            f"{row.truth:7} {row.method:27} {row.n_right:6} {row.n_seeds:4} "
-            f"{100 * row.share_right:10.0f} {row.seconds:9.3g}"
-        )
+planted = full_run("bench_planted_groups")
+first = planted[
+    planted["method"].str.startswith("molgroup pub") & (planted["truth"] == "linear")
+]
+if len(first):
+    show_prediction(my_prediction, 100 * float(first["share_right"].iloc[0]), "%")
+print("truth   method                       right   of   per cent   seconds")
+for row in planted.itertuples():
+    print(
+        f"{row.truth:7} {row.method:27} {row.n_right:6} {row.n_seeds:4} "
+        f"{100 * row.share_right:10.0f} {row.seconds:9.3g}"
+    )
 
 # %% [markdown]
 # Look at `random` first. It is chance itself, so in the long run it is right once in six; what it reached in these seeds shows how
-# far luck carries. Then mind the number of seeds: a method that was tried a few times has been tried a few times. The mean score of
-# each auxiliary tells more than the count, because it shows *what* a method confuses:
+# far luck carries. (It drew with the same seeds for every kind of truth, so that is one experiment and not three.) Then mind the number of
+# seeds: five cannot tell a method that is right in 20 % of the cases from one that is right in 50 %. The mean score of each
+# auxiliary tells more than the count, because it shows *what* a method confuses:
 
 # %% tags=["nbval-check-output"]
-if planted is not None:
-    kinds = ["copy", "negated", "shuffled", "unrelated"]
-    print(
-        f"mean score, each in its method's own unit   {'':5}"
-        + "".join(f"{k:>11}" for k in kinds)
-    )
-    for row in planted[planted["method"] != "random"].itertuples():
-        values = "".join(f"{getattr(row, kind):11.3f}" for kind in kinds)
-        print(f"{row.truth:7} {row.method:41}{values}")
+kinds = ["copy", "negated", "shuffled", "unrelated"]
+print(
+    f"mean score, each in its method's own unit   {'':5}" + "".join(f"{k:>11}" for k in kinds)
+)
+for row in planted[planted["method"] != "random"].itertuples():
+    values = "".join(f"{getattr(row, kind):11.3f}" for kind in kinds)
+    print(f"{row.truth:7} {row.method:41}{values}")
 
 # %% [markdown]
 # - **Structure** cannot tell, here: all four auxiliaries are drawn from the same molecules.
 # - **A gate** that gives about the same alpha to all four has learned that they are all molecules. In the toy of section 3
 #   one slope had to serve all; here networks with thousands of weights can absorb any auxiliary without hurting the target's loss
 #   of the moment. What is left for the meta-gradient is small, and its noise is not.
-# - **Ridge transfer** does well where the truth adds up over fragments, and is blind to the wave.
-# - `recommend` was *made* with these planted truths in view. A test that a method was tuned on is no test, so the real study
-#   in the next section is the one that counts.
+# - **Ridge transfer** does well where the truth adds up over fragments, and is nearly blind to the wave.
+# - **Principal gradient** compares the directions in which two sets pull the same network. A negated copy pulls the opposite way, so
+#   this distance must call it far, although a head of its own would turn the sign.
+# - `recommend` was *made* with the first two truths in view. A test that a method was tuned on is no test. The third truth was
+#   added later, and nothing was changed after it. Still, what is planted is simple. The real study in the next section counts more.
 #
 # ## 8 What did the chosen groups buy?
 #
@@ -710,21 +741,40 @@ if planted is not None:
 # alone, of which one data set, FreeSolv, supplies about 1.7 points.
 
 # %% tags=["nbval-check-output"]
-summary = read_full("molgroup_summary")
-if summary is not None:
-    print("octane: gain over the target alone in %, its interval, and seconds to choose")
-    for row in summary[summary["set"] == "octane"].sort_values("gain")[::-1].itertuples():
-        low, high = 100 * row.low, 100 * row.high
-        print(
-            f"{row.method:21} k {row.k:4.1f}   {100 * row.gain:6.1f} [{low:6.1f}, {high:6.1f}]"
-            f"   {row.seconds:9.2f}"
-        )
-    average = summary.groupby("method", sort=False)["gain"].agg(["mean", "size"])
-    print("\nmean gain over the targets in %")
-    for method, row in average.sort_values("mean")[::-1].iterrows():
-        print(f"{method:21} {100 * row['mean']:6.1f}   over {int(row['size'])} targets")
+summary = full_run("molgroup_summary")
+print("octane: gain over the target alone in %, its interval, and seconds to choose")
+for row in summary[summary["set"] == "octane"].sort_values("gain")[::-1].itertuples():
+    low, high = 100 * row.low, 100 * row.high
+    print(
+        f"{row.method:25} k {row.k:4.1f}   {100 * row.gain:6.1f} [{low:6.1f}, {high:6.1f}]"
+        f"   {row.seconds:9.2f}"
+    )
+seconds = summary[summary["set"] == "octane"].set_index("method")["seconds"]
+for method in ("molgroup", "recommended"):
+    share = 100 * seconds[method] / seconds["forward search"]
+    print(f"{method} takes {share:.1f} % of the seconds of forward search")
+by_target = summary.pivot(index="set", columns="method", values="gain").drop(
+    columns=["forward search", "none"]  # of octane only; the yardstick
+)
+print(f"\nmean gain over {len(by_target)} targets in %, and its interval")
+for method in by_target.mean().sort_values(ascending=False).index:
+    gain = t_interval(100 * by_target[method])
+    print(f"{method:25} {gain.estimate:6.1f} [{gain.low:6.1f}, {gain.high:6.1f}]")
+taken = full_run("molgroup_groups").query("method == 'molgroup'")["k"]
+print(f"\nthe gate took no set in {(taken == 0).sum()} of {len(taken)} cases")
 
 # %% [markdown]
+# Four things to see.
+#
+# - **Look at `random` first.** Sets drawn blindly come close to most methods that choose. What helps much of the time is to train with
+#   *something*.
+# - **The gate stands near the bottom**, and its order is no better: the best one, two and three in its order do not pay either. It
+#   takes most of the time of forward search, which trains a network for every step of its choice.
+# - **Near sets are as good a choice as any here**, and cost seconds. Our `recommend`, which planted truths made look far better than
+#   all others, stands in the middle. A method that wins where the truth is planted need not win where it is not.
+# - **No interval leaves zero.** Eight targets cannot settle a gain of a few per cent, and single targets differ: the table of octane
+#   above is one on which most groups do harm. Before you use a second data set, measure on your own target what it does.
+#
 # Today's illustration is one split: the single set that the gate chose in section 5, if any, against the target alone and against
 # the nearest set by structure and task (claim B4); and all three sets together against the best single one (claim B5, which in the
 # full run compares five with one).
@@ -735,10 +785,11 @@ errors = {name: found.table["joint"][0] for name, found in pairs.items()} | {
 }
 near = structure.loc["octane", list(auxiliaries)], task.loc["octane", list(auxiliaries)]
 nearest = sum((part - part.mean()) / part.std() for part in near).idxmax()
-chosen = gate.selected_[0] if gate.selected_ else "none"
+# by the rule: where the gate takes none, the nearest are none as well, and both parts are 0
+chosen, nearest = (gate.selected_[0], nearest) if gate.selected_ else ("none", "none")
 over_alone = 1 - errors[chosen] / errors["none"]
 over_nearest = 1 - errors[chosen] / errors[nearest]
-print(f"first split: the gate chose {chosen}, the nearest set is {nearest}")
+print(f"first split: the gate chose {chosen}; as many nearest sets: {nearest}")
 claim("B4").illustrate(
     min(over_alone, over_nearest), over_alone=over_alone, over_nearest=over_nearest
 )
@@ -753,7 +804,7 @@ claim("B5").illustrate(
 # ## Spot the leak
 #
 # There are two octane numbers: *research* (RON), our target, and *motor* (MON), from a harder test in the same engine. They
-# are close relatives. What better company? A colleague takes the motor octane table as auxiliary.
+# are close relatives. What better auxiliary could there be? A colleague takes the motor octane table as auxiliary.
 #
 # To see it in a second and on ten splits, we train jointly without a network. A *kernel ridge* predicts a molecule from all that are
 # like it. "Like" is the Tanimoto similarity of the fragments; for two rows of *different* tables it is multiplied by 0.9. One line of
@@ -804,16 +855,19 @@ print(f"molecules of the target that stand in the motor octane table: {100 * ins
 print(f"{'alone':19} error {errors['alone'].mean():.1f}")
 for way in ("colleague", "test molecules out"):
     interval = nadeau_bengio(gains[way], len(train), len(test))
-    print(f"{way:19} error {errors[way].mean():.1f}, improvement {interval}")
+    print(
+        f"{way:19} error {errors[way].mean():.1f}, improvement {100 * interval.estimate:.0f} % "
+        f"[{100 * interval.low:.0f}, {100 * interval.high:.0f}]"
+    )
 
 # %% [markdown]
 # No octane number of a test molecule was used, and no row of the target table crossed a split. `assert_no_leak` on the *target*
 # would have found nothing. But nearly every test molecule stands in the other table, with a number that is almost the answer.
 #
-# The last line is what this company is worth to somebody with a *new* molecule. What the colleague has beyond it is the leak.
+# The last line is what this auxiliary is worth to somebody with a *new* molecule. What the colleague has beyond it is the leak.
 #
 # Is it always wrong? If you will have the motor octane number of every new molecule, it is a *feature*, and a good one: use it as
-# such and say so. If a new molecule has neither, the score is a fairy tale. The rule of this course: **the target's validation and
+# such and say so. If a new molecule has neither, nobody will ever get this score. The rule of this course: **the target's validation and
 # test molecules leave every auxiliary, before anything else**. The released code of the study does not do so.
 #
 # ### Exercise 6.4: take them out
@@ -848,8 +902,10 @@ quiz("06")
 # ## What we claimed and what we measured
 #
 # The verdicts come from the full run: eight targets, twelve or sixteen auxiliaries each, five splits and starts a pair, by rules that
-# were fixed before. Claim B4 is about the gate as published, with an independent judge and a control; what the course
-# recommends stands beside it and is not the claim.
+# were fixed before. B1 and B3 count *clear* pairs, and section 1 shows how wide the intervals of single pairs are: where no pair is
+# clear, the verdict says that the effect of one set cannot be seen with so few molecules and splits, not that there is none.
+# Claim B4 is about the study's gate with the two repairs of section 5, a judge that nothing is learned from
+# and a control; what the course recommends stands beside it and is not the claim.
 
 # %% tags=["nbval-check-output"]
 claim("B1").show()
@@ -891,7 +947,7 @@ for id in ("B4", "B5"):
 #
 # | part | minutes |
 # |---|---|
-# | 1 does company help?, exercise 6.1 | 14 |
+# | 1 does a second data set help?, exercise 6.1 | 14 |
 # | 2 could one have known? (further) | 10 |
 # | 3 a gate, by hand, exercises 6.2 and 6.3 | 20 |
 # | 4 turn alpha yourself | 5 |
@@ -908,8 +964,7 @@ for id in ("B4", "B5"):
 # - Exercise 6.2: the usual slip is the inner derivative, the factor alpha. Ask what happens at alpha 0: nothing may move.
 # - Exercise 6.3: who stops at the derivative of the *auxiliary's* loss has found where the auxiliary wants the gate. Ask whose
 #   wish counts.
-# - Section 3, after the figure: "why does the gate of the shuffled set fall, and not stay?" Its slope is zero, and it holds the
-#   target's slope back.
+# - Section 3, before the text below the figure: "why does the gate of the shuffled set fall, and not stay?"
 # - Section 5: have the class run it with another `random_state` and compare the order.
 # - Section 6: ask for the sign *before* the chemistry. Then ask a fuel chemist to explain it.
 # - Leak lab: "but we did not use any octane number of a test molecule" is the sentence to wait for.
