@@ -261,3 +261,10 @@ def test_importing_the_teaching_package_is_light():
     code = "import sys, course_lib.teaching; print({'torch', 'rdkit', 'lightgbm', 'matplotlib'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_no_word_stands_twice_in_the_glossary():
+    """Nor in both languages: the site's index takes each word once."""
+    frame = glossary().frame
+    words = [word.casefold() for word in [*frame["term"], *frame["japanese"]]]
+    assert sorted({word for word in words if words.count(word) > 1}) == []
