@@ -36,15 +36,8 @@ from course_lib.molecules import identity
 from course_lib.results import full_run
 from course_lib.settings import progress
 from course_lib.splits import GroupKFold, GroupShuffleSplit
-from course_lib.teaching import (
-    check,
-    claim,
-    fast,
-    interactive,
-    print_table,
-    quiz,
-    show_prediction,
-)
+from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching.tables import print_table
 
 # %% [markdown]
 # ## 1 Fifty measurements

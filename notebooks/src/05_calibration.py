@@ -42,15 +42,8 @@ from course_lib.models import GPRegressor, NGBoostClassifier, NGBoostRegressor
 from course_lib.models.baselines import AtomCounts
 from course_lib.results import full_run
 from course_lib.splits import ClusterKFold, assert_no_leak
-from course_lib.teaching import (
-    check,
-    claim,
-    fast,
-    interactive,
-    print_table,
-    quiz,
-    show_prediction,
-)
+from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching.tables import print_table
 
 N_DRAWS = 200  # how often molecules are drawn where nothing is fitted
 N_FITS = 4 if fast() else 50  # and where models are

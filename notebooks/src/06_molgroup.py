@@ -47,15 +47,8 @@ from course_lib.plots import COLOURS, MARKERS
 from course_lib.results import full_run
 from course_lib.settings import progress
 from course_lib.splits import assert_no_leak
-from course_lib.teaching import (
-    check,
-    claim,
-    fast,
-    interactive,
-    print_table,
-    quiz,
-    show_prediction,
-)
+from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching.tables import print_table
 
 N_SEEDS = 4 if fast() else 10
 N_STEPS = 160 if fast() else 600

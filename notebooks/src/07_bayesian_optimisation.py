@@ -35,15 +35,8 @@ from course_lib.featurize import Descriptors, mordred2d, morgan
 from course_lib.models import GPRegressor
 from course_lib.results import full_run
 from course_lib.splits import GroupShuffleSplit, assert_no_leak
-from course_lib.teaching import (
-    check,
-    claim,
-    fast,
-    interactive,
-    print_table,
-    quiz,
-    show_prediction,
-)
+from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching.tables import print_table
 
 N_STARTS = 5 if fast() else 30  # random starting sets, shared by all methods
 START, BUDGET, BATCH = 20, 40, 5  # molecules: to begin with, to measure, in one round

@@ -45,15 +45,8 @@ from course_lib.splits import (
     cluster_labels,
     scaffold,
 )
-from course_lib.teaching import (
-    check,
-    claim,
-    fast,
-    interactive,
-    print_table,
-    quiz,
-    show_prediction,
-)
+from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
+from course_lib.teaching.tables import print_table
 
 N_MOLECULES = 650 if fast() else 1054  # as many as leave 500 to learn from
 N_SHIFT = 400 if fast() else 1054  # molecules that are split in five ways
