@@ -203,6 +203,46 @@ def published(name: str, number: int, kind: str) -> Iterator[dict]:
     log_use(name, kind)
 
 
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the cells of stage ``published`` beside the published figures, one row a cell.
+
+    ``reaches``: the upper end of our bootstrap interval of R2 (AUROC) is at least the published figure.
+    ``calibrated``: the miscalibration area (ECE) is one that 19 of 20 perfect models would have, or, by the study's own
+    rule, at most the published one.
+    """
+    wide = pd.read_csv(Path(__file__).resolve().parents[1] / "data" / "dionysus_published.csv")
+    wide = wide.rename(columns={"feature": "on"}).pivot(
+        index=["set", "model", "on"], columns="measure", values=["value", "low", "high"]
+    )
+    rows = []
+    for row in table.to_dict("records"):
+        key = (row["set"], row["model"], row["on"])
+        if key not in wide.index:
+            continue
+        skill, gap = ("auroc", "ece") if row["set"] in BINARY else ("r2", "ama")
+        theirs = wide.loc[key]
+        rows.append(
+            {
+                **dict(zip(("set", "model", "on"), key, strict=True)),
+                "measure": skill,
+                "published": theirs["value", skill],
+                "published_low": theirs["low", skill],
+                "published_high": theirs["high", skill],
+                "here": row[skill],
+                "low": row[f"{skill}_low"],
+                "high": row[f"{skill}_high"],
+                "reaches": row[f"{skill}_high"] >= theirs["value", skill],
+                "calibration": gap,
+                "published_gap": theirs["value", gap],
+                "gap_their_rule": row[f"{gap}_dionysus"],
+                "gap": row[gap],
+                "gap_perfect_high": row[f"{gap}_perfect_high"],
+                "calibrated": row[gap] <= row[f"{gap}_perfect_high"] or row[f"{gap}_dionysus"] <= theirs["value", gap],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def commit() -> str:
     """Return the short name of the commit that runs, with a + when files differ from it."""
     git = ["git", "-C", str(Path(__file__).parent)]
@@ -472,6 +512,8 @@ def primaries() -> dict[str, pd.DataFrame]:
     found = {}
     if RUN.complete("simulated"):
         found["C1"] = c1(RUN.read("simulated"))
+    if RUN.complete("published"):
+        RUN.write("compared", compared(RUN.read("published")))
     if RUN.complete("random"):
         table = skill(RUN.read("random"))
         found |= {"C2": units(table, c2), "C3": units(table, c3)}

@@ -1100,24 +1100,21 @@ for (name, n), ax in zip(N_TEST.items(), panels, strict=True):
 # the authors published what they ran, and tests are what catches them. The full run uses repaired models:
 
 # %% tags=["nbval-check-output"]
-repaired = full("dionysus_published")
+repaired = full("dionysus_compared")
 if repaired is not None:
-    columns = ["r2", "r2_low", "r2_high", "ama_dionysus"]
-    ours = repaired.reindex(columns=["set", "cell", *columns]).set_index(["set", "cell"])
-    theirs = published.pivot_table(index=["set", "cell"], columns="measure", values="value")
-    both_runs = (
-        theirs[["r2", "ama"]]
-        .dropna()
-        .rename(columns={"r2": "r2_published"})
-        .join(ours, how="inner")
-    )
-    print(f"{'':29} R2 published, here [95 %]        area published, here")
-    for (name, cell), row in both_runs.iterrows():
+    print(f"{'':28} R2 (AUROC): published, here [95 %]   gap: published, here; reached?")
+    for row in repaired.itertuples():
         print(
-            f"{name:10} {cell:18} {row['r2_published']:.3f}, {row['r2']:.3f} "
-            f"[{row['r2_low']:.3f}, {row['r2_high']:.3f}]        "
-            f"{row['ama']:.3f}, {row['ama_dionysus']:.3f}"
+            f"{row.set:9} {row.model + ' ' + row.on:18} {row.published:.3f}, {row.here:.3f} "
+            f"[{row.low:.3f}, {row.high:.3f}]{'':11} {row.published_gap:.3f}, "
+            f"{row.gap_their_rule:.3f}  "
+            f"{'yes' if row.reaches else 'no '} {'yes' if row.calibrated else 'no'}"
         )
+    print(
+        f"{repaired['reaches'].sum()} of {len(repaired)} cells reach the published figure, ",
+        end="",
+    )
+    print(f"{repaired['calibrated'].sum()} are calibrated or better calibrated than published")
 
 # %% [markdown]
 # ## Spot the leak

@@ -182,6 +182,21 @@ def test_c1_leaves_out_a_model_without_an_epistemic_part():
     assert dionysus.c1(parts_table(0.5, 0.6, 0.1, epistemic=np.nan)).empty
 
 
+def test_published_cells_stand_beside_ours_both_ways():
+    cell = {"set": "delaney", "model": "GP", "on": "mordred", "r2": 0.9, "r2_low": 0.85, "r2_high": 0.95,
+            "ama": 0.03, "ama_dionysus": 0.2, "ama_perfect_high": 0.05}  # fmt: skip
+    classes = {"set": "bace", "model": "NGBoost", "on": "morgan", "auroc": 0.7, "auroc_low": 0.6, "auroc_high": 0.8,
+               "ece": 0.2, "ece_dionysus": 0.05, "ece_perfect_high": 0.1}  # fmt: skip
+    more = {"set": "delaney", "model": "random forest", "on": "mordred"}  # not published
+    found = dionysus.compared(
+        pd.DataFrame([cell, {**cell, "r2_high": 0.91, "ama": 0.06}, classes, {**classes, "ece_dionysus": 0.3}, more])
+    )
+    assert found["published"].round(3).tolist() == [0.934, 0.934, 0.894, 0.894]
+    assert found["measure"].tolist() == ["r2", "r2", "auroc", "auroc"]
+    assert found["reaches"].tolist() == [True, False, False, False]
+    assert found["calibrated"].tolist() == [True, False, True, False]  # perfect, neither, not above theirs, neither
+
+
 def test_every_task_of_the_run_names_a_set_and_a_feature_that_exist():
     known = {*dionysus.SETS, "simulated"}
     for stage in dionysus.RUN.stages.values():

@@ -173,17 +173,19 @@ def test_every_claim_has_a_lecture():
 # --- reproduction, glossary, data cards ---
 def test_reproduction_waits_for_its_tables_and_then_compares(tmp_path):
     assert "No full run" in site_pages.reproduction(tmp_path)
-    published = pd.read_csv(ROOT / "data" / "dionysus_published.csv")
-    first = published[published["measure"] == "r2"].iloc[0]
-    ours = {"set": first["set"], "model": first["model"], "on": first["feature"], "r2": 0.1234, "ama_dionysus": None}
-    pd.DataFrame([ours]).to_csv(tmp_path / "dionysus_published.csv", index=False)
+    cell = {"set": "delaney", "model": "GP", "on": "mordred", "measure": "r2", "published": 0.9, "published_low": 0.8,
+            "published_high": 0.95, "here": 0.1234, "low": 0.1, "high": 0.2, "reaches": False, "published_gap": 0.1,
+            "gap_their_rule": 0.05, "calibrated": True}  # fmt: skip
+    pd.DataFrame([cell]).to_csv(tmp_path / "dionysus_compared.csv", index=False)
+    shares = {"set": "bace", "model": "random", "on": "none", "published": 0.2, "hits": 0.3, "low": 0.25, "high": 0.35}
+    pd.DataFrame([shares | {"n_starts": 30, "reaches": True}]).to_csv(tmp_path / "bo_compared.csv", index=False)
     compared = {"table": "depth", "model": "m", "prior": "", "measure": "sharpe", "published": 0.5}
     pd.DataFrame(
         [compared | {"estimate": 0.4, "low": 0.3, "high": 0.5}, compared | {"estimate": None, "low": None}]
     ).to_csv(tmp_path / "panel_compared.csv", index=False)
     text = site_pages.reproduction(tmp_path)
-    assert f"| {first['value']:.3f} ({first['low']:.3f} to {first['high']:.3f}) | 0.123 |" in text
-    assert text.count("| 0.123 |") == 1
+    assert "| R2 | 0.900 (0.800 to 0.950) | 0.123 (0.100 to 0.200) | no | 0.100 | 0.050 | yes |" in text
+    assert "| bace | random | none | 0.200 | 0.300 (0.250 to 0.350) | 30 | yes |" in text
     assert "| 0.5 | 0.4 (0.3 to 0.5) |" in text
 
 
