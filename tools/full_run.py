@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,16 @@ from course_lib.teaching.claims import decide_family
 from environment import one_code_path
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+
+def commit() -> str:
+    """Return the short name of the commit that runs, with a + when files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", "../course_lib", "."], capture_output=True, text=True, check=False
+    )
+    return (head.strip() or "unknown") + ("+" if changed.stdout.strip() else "")
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,19 @@ class FullRun:
         verdicts = decide_family(measured, date=datetime.date.today().isoformat(), versions=versions)
         self.write("claims", verdicts)
         print(verdicts.drop(columns="versions").to_string(index=False))
+
+    def log_test_use(self, **facts: str) -> None:
+        """Note the use of a published test part in <prefix>_test_log.csv, with date and commit; a repeat once.
+
+        A commit with a + was run with files that differ from it.
+        """
+        line = pd.DataFrame([{"date": datetime.date.today().isoformat(), "commit": commit(), **facts}])
+        path = self.path("test_log")
+        path.parent.mkdir(exist_ok=True)
+        # as text: the name of a commit may be all digits
+        before = pd.read_csv(path, dtype=str) if path.exists() else line.iloc[:0]
+        if not (before == line.iloc[0]).all(axis=1).any():
+            line.to_csv(path, mode="a", header=before.empty, index=False, lineterminator="\n")
 
     def about(self, packages: Sequence[str], **facts: object) -> None:
         """Write <prefix>_run.json: date, versions, settings, and which stages are complete."""

@@ -29,7 +29,6 @@ results/bo_half.csv       the shares after half the budget, for each acquisition
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -276,21 +275,6 @@ def primaries() -> dict[str, pd.DataFrame]:
     return found
 
 
-def log_uses(stages: list[str], names: list[str]) -> None:
-    """Note which published test parts a run scores its models on, with date and commit."""
-    path = RUN.path("test_log")
-    lines = [
-        {"date": datetime.date.today().isoformat(), "commit": dionysus.commit(), "set": name, "stage": stage}
-        for stage in stages
-        for name in names
-        if name in dionysus.PUBLISHED
-    ]
-    # as text: the name of a commit may be all digits
-    before = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame()
-    path.parent.mkdir(exist_ok=True)
-    pd.concat([before, pd.DataFrame(lines)]).drop_duplicates().to_csv(path, index=False, lineterminator="\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stages", nargs="+", choices=list(RUN.stages), default=list(RUN.stages))
@@ -303,8 +287,10 @@ def main() -> None:
     parser.add_argument("--summary", action="store_true", help="verdicts only")
     options = parser.parse_args()
     if not options.summary:
-        log_uses(options.stages, options.sets)
         for name in options.sets:
+            if name in dionysus.PUBLISHED:
+                for stage in options.stages:
+                    RUN.log_test_use(set=name, stage=stage)
             dionysus.features(name, "mordred")  # into the cache
         begins = tuple(options.methods)
 

@@ -13,9 +13,7 @@ results/dionysus_test_log.csv with its date and commit.
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -200,7 +198,7 @@ def published(name: str, number: int, kind: str) -> Iterator[dict]:
             reference = evaluate.perfect_reference(evaluate.ece, p=prediction, random_state=0)
             row["ece_perfect_high"] = float(np.quantile(reference, 0.95))
         yield {**row, "n_train": len(train), "n_test": len(test), "n_removed": int((part != "test").sum() - len(train))}
-    log_use(name, kind)
+    RUN.log_test_use(set=name, feature=kind)
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
@@ -241,23 +239,6 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def commit() -> str:
-    """Return the short name of the commit that runs, with a + when files differ from it."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", "../course_lib", "."], capture_output=True, text=True, check=False
-    )
-    return (head.strip() or "unknown") + ("+" if changed.stdout.strip() else "")
-
-
-def log_use(name: str, kind: str) -> None:
-    """Add a line to the log of uses of a published test part."""
-    path = RUN.path("test_log")
-    line = pd.DataFrame([{"date": datetime.date.today().isoformat(), "commit": commit(), "set": name, "feature": kind}])
-    line.to_csv(path, mode="a", header=not path.exists(), index=False, lineterminator="\n")
 
 
 # --- stages random, cluster: further splits, so that one lucky split decides nothing --------------------------------

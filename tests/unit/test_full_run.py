@@ -56,6 +56,20 @@ def test_only_wanted_tasks_run(results):
     assert run.done("stage") == {("c", 0)}
 
 
+@pytest.mark.parametrize("commit", ["2092827", "12e4567", "b736165+"])  # read as numbers, the first two would not match
+def test_uses_of_published_test_parts_are_logged_once_a_commit(results, monkeypatch, commit):
+    run = FullRun("trial", ("set",), {})
+    monkeypatch.setattr(full_run, "commit", lambda: "0000000")
+    run.log_test_use(set="delaney", stage="random")
+    monkeypatch.setattr(full_run, "commit", lambda: commit)
+    for _ in range(2):
+        run.log_test_use(set="delaney", stage="random")
+    log = pd.read_csv(results / "trial_test_log.csv", dtype=str)
+    assert list(log) == ["date", "commit", "set", "stage"]
+    assert log["commit"].tolist() == ["0000000", commit]
+    assert log["set"].tolist() == ["delaney", "delaney"]
+
+
 def instructions(name: str, number: int):
     yield {variable: os.environ.get(variable) for variable in one_code_path()}
 

@@ -53,18 +53,6 @@ def test_every_task_names_a_set_a_model_and_an_acquisition():
             assert (acquisition == "greedy") or name not in dionysus.BINARY or model in ("random", "1-NN")
 
 
-@pytest.mark.parametrize("commit", ["2092827", "12e4567", "b736165+"])  # read as numbers, the first two would not match
-def test_uses_of_the_published_test_parts_are_logged_once_a_commit(tmp_path, monkeypatch, commit):
-    monkeypatch.setattr(full_run, "RESULTS", tmp_path)
-    monkeypatch.setattr(bo.dionysus, "commit", lambda: commit)
-    for _ in range(2):
-        bo.log_uses(["campaigns"], ["delaney", "permittivity"])
-    log = pd.read_csv(tmp_path / "bo_test_log.csv", dtype=str)
-    assert log["set"].tolist() == ["delaney"]
-    assert log["commit"].tolist() == [commit]
-    assert list(log) == ["date", "commit", "set", "stage"]
-
-
 # --- endpoints of C6 and C7: (changes to a table that holds) ---
 def lines(rows: dict[tuple[str, str, str], float], spent: int, sets=bo.SETS, **columns) -> pd.DataFrame:
     rng = np.random.default_rng(0)
