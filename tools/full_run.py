@@ -20,6 +20,7 @@ from course_lib.evaluate import nadeau_bengio
 from course_lib.teaching.claims import decide_family
 from environment import one_code_path
 
+COMMIT = "COURSE_RUN_COMMIT"
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
@@ -88,7 +89,8 @@ class FullRun:
             for task in self.stages[stage].tasks
             if wanted(task) and task not in done[stage]
         ]
-        os.environ.update(one_code_path())  # worker processes take it over: the same digits on every processor
+        # worker processes take both over: the same digits on every processor, and the commit that the run began with
+        os.environ.update(one_code_path(), **{COMMIT: commit()})
         work = (joblib.delayed(one_task)(*task) for task in todo)
         results = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(work)
         for stage, rows in settings.progress(results, "full run", total=len(todo)):
@@ -128,7 +130,8 @@ class FullRun:
 
         A commit with a + was run with files that differ from it.
         """
-        line = pd.DataFrame([{"date": datetime.date.today().isoformat(), "commit": commit(), **facts}])
+        began = os.environ.get(COMMIT) or commit()
+        line = pd.DataFrame([{"date": datetime.date.today().isoformat(), "commit": began, **facts}])
         path = self.path("test_log")
         path.parent.mkdir(exist_ok=True)
         # as text: the name of a commit may be all digits

@@ -5,9 +5,9 @@
     python tools/reproduce_dionysus.py --summary    only the verdicts, from what is there
 
 One task is one data set, one split and one kind of feature. What a model learns, it learns on the molecules of the
-training side: for a 70/10/20 split these are train and validation together, since every model holds back its own rows
-for early stopping. The published test parts are evaluated by stage ``published`` alone, and each use is logged in
-results/dionysus_test_log.csv with its date and commit.
+training side: for a 70/10/20 split these are train and validation together, and a model that stops early holds back
+rows of its own. The published test parts are evaluated by stage ``published`` alone, and each use is logged in
+results/dionysus_test_log.csv with its date and commit, before the test part is predicted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from course_lib import datasets, evaluate, featurize, models
 from course_lib.models import baselines
@@ -40,6 +43,7 @@ GROWING = ("delaney", "bace", "sublimation", "permittivity")  # sets with 500 tr
 BINARY = {"bace", "flammable"}
 FEATURES = ("morgan", "mordred", "graph")
 SIZES = (25, 50, 100, 200, 300, 500)
+N_FEW, DRAWS = 120, 5  # of stage few: less than half of the study's batch
 EVALUATIONS = 15  # of each search over hyperparameters
 PACKAGES = (
     "numpy", "scikit-learn", "torch", "gpytorch", "pyro-ppl", "ngboost", "rdkit", "mordredcommunity",
@@ -68,27 +72,52 @@ def features(name: str, kind: str) -> np.ndarray:
     return table.to_numpy(np.float32)
 
 
+BASELINES: dict[str, tuple[Callable[[int], BaseEstimator], Callable[[int], BaseEstimator]]] = {
+    # name: (regressor, classifier) from a seed. The classifiers are the same on the side of the features.
+    "mean": (lambda seed: baselines.mean(), lambda seed: DummyClassifier(strategy="prior")),
+    "ridge": (lambda seed: baselines.ridge_counts(), lambda seed: logistic(baselines.ridge_counts())),
+    "group contribution": (
+        lambda seed: baselines.group_contribution(),
+        lambda seed: logistic(baselines.group_contribution()),
+    ),
+    "MLP": (
+        lambda seed: baselines.mlp(random_state=seed),
+        lambda seed: make_pipeline(
+            *baselines.mlp()[:-1], MLPClassifier((64,), solver="lbfgs", alpha=10.0, max_iter=2000, random_state=seed)
+        ),
+    ),
+    "random forest": (
+        lambda seed: baselines.random_forest(random_state=seed),
+        lambda seed: make_pipeline(
+            *baselines.random_forest()[:-1], RandomForestClassifier(300, n_jobs=1, random_state=seed)
+        ),
+    ),
+}
+
+
+def logistic(ridge: Pipeline) -> Pipeline:
+    """Put logistic regression, with scikit-learn's default penalty, in the place of the ridge."""
+    return make_pipeline(*ridge[:-1], LogisticRegression(max_iter=2000))
+
+
 def build(name: str, kind: str, binary: bool, seed: int) -> BaseEstimator:
     """Make one model of the study, or a baseline, for a kind of feature."""
+    if name in BASELINES:
+        return BASELINES[name][binary](seed)
     side = "Classifier" if binary else "Regressor"
-    if name == "GP":
+    if name == "GP":  # the kernel goes with the feature, set in advance
         return getattr(models, f"GP{side}")(kernel="tanimoto" if kind == "morgan" else "matern", random_state=seed)
-    if name == "random forest":
-        forest = RandomForestClassifier(300, n_jobs=1, random_state=seed)
-        return (
-            make_pipeline(featurize.Descriptors(scale=False), forest)
-            if binary
-            else baselines.random_forest(random_state=seed)
-        )
     stem = {"GNN-GP": "GNNGP", "deep ensemble": "DeepEnsemble"}.get(name, name)
     return getattr(models, f"{stem}{side}")(random_state=seed)
 
 
+STUDY = ("GP", "NGBoost", "BNN", "SNGP")
+FROM_SMILES = ("mean", "ridge", "group contribution")  # baselines that take SMILES themselves
 CELLS = {
-    "morgan": ("GP", "NGBoost", "BNN", "SNGP"),
-    "mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble", "random forest"),
-    "embedding": ("GP", "NGBoost", "BNN", "SNGP"),
-    "graph": ("GNN-GP", "GNN"),
+    "morgan": STUDY,
+    "mordred": (*STUDY, "deep ensemble", "MLP", "random forest"),
+    "embedding": STUDY,
+    "graph": ("GNN-GP", "GNN", *FROM_SMILES),
 }
 
 
@@ -118,10 +147,9 @@ def predictions(estimator: BaseEstimator, X: np.ndarray, binary: bool) -> tuple[
     """Return the probability of the second class and None, or the mean and its standard deviation, if it has one."""
     if binary:
         return estimator.predict_proba(X)[:, 1], None
-    try:
+    if hasattr(estimator, "predict_parts"):
         return estimator.predict(X, return_std=True)
-    except TypeError:  # a baseline without a distribution
-        return estimator.predict(X), None
+    return estimator.predict(X), None  # a baseline without a distribution
 
 
 # --- scores ---------------------------------------------------------------------------------------------------------
@@ -136,7 +164,7 @@ def scores(y: np.ndarray, prediction: np.ndarray, std: np.ndarray | None, binary
             "log_loss": evaluate.log_loss(y, p),
             "brier": evaluate.brier(y, p),
             "ece": evaluate.ece(y, p),
-            "ece_dionysus": evaluate.dionysus_ece(y, p),
+            "ece_dionysus": evaluate.dionysus_ece(y, p) if np.ptp(p) > 0 else np.nan,  # it stretches p to [0, 1]
             "ece_perfect": float(np.mean(evaluate.perfect_reference(evaluate.ece, p=p, random_state=0))),
         }
     found = {"r2": evaluate.r2(y, prediction), "rmse": evaluate.rmse(y, prediction), "mae": evaluate.mae(y, prediction)}
@@ -148,7 +176,7 @@ def scores(y: np.ndarray, prediction: np.ndarray, std: np.ndarray | None, binary
             "crps": evaluate.crps(y, prediction, std),
             "coverage95": evaluate.coverage(y, prediction, std, 0.95),
             "mean_z2": evaluate.mean_squared_z(y, prediction, std),
-            "kendall": evaluate.error_rank_correlation(y, prediction, std).kendall,
+            "kendall": kendall(y, prediction, std),
         }
     return found
 
@@ -182,9 +210,11 @@ def published(name: str, number: int, kind: str) -> Iterator[dict]:
     data = read(name)
     part = data.frame["split"].to_numpy()
     test = np.flatnonzero(part == "test")
+    RUN.log_test_use(set=name, feature=kind)
     # the test part stays as published; a training molecule that shares its connectivity with one of it goes
     train = np.flatnonzero((part != "test") & ~np.isin(data.groups, data.groups[test]))
     y, binary = data.y[test], name in BINARY
+    assert_no_leak(data.groups[train], data.groups[test])
     measures = {"auroc": evaluate.auroc, "log_loss": evaluate.log_loss} if binary else {"r2": evaluate.r2}
     for model, feature, prediction, std in cells(name, kind, train, test, number, CELLS):
         row = {"model": model, "on": feature, **scores(y, prediction, std, binary)}
@@ -194,11 +224,21 @@ def published(name: str, number: int, kind: str) -> Iterator[dict]:
         if std is not None:
             area = evaluate.perfect_reference(evaluate.miscalibration_area, n=len(y), random_state=0)
             row["ama_perfect_high"] = float(np.quantile(area, 0.95))
+            interval = evaluate.bootstrap_interval(kendall, y, prediction, std, groups=data.groups[test])
+            row |= {"kendall_low": interval.low, "kendall_high": interval.high}
         if binary:
-            reference = evaluate.perfect_reference(evaluate.ece, p=prediction, random_state=0)
-            row["ece_perfect_high"] = float(np.quantile(reference, 0.95))
+            for measure in (evaluate.ece, evaluate.log_loss):
+                reference = evaluate.perfect_reference(measure, p=np.clip(prediction, 1e-6, 1 - 1e-6), random_state=0)
+                row[f"{measure.__name__}_perfect_high"] = float(np.quantile(reference, 0.95))
         yield {**row, "n_train": len(train), "n_test": len(test), "n_removed": int((part != "test").sum() - len(train))}
-    RUN.log_test_use(set=name, feature=kind)
+
+
+LOG_LOSS = ("log_loss", "log_loss_low", "log_loss_high", "log_loss_perfect_high")
+
+
+def kendall(y: np.ndarray, mean: np.ndarray, std: np.ndarray) -> float:
+    """Kendall's rank correlation of error and predicted standard deviation."""
+    return evaluate.error_rank_correlation(y, mean, std).kendall
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
@@ -206,7 +246,9 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
     ``reaches``: the upper end of our bootstrap interval of R2 (AUROC) is at least the published figure.
     ``calibrated``: the miscalibration area (ECE) is one that 19 of 20 perfect models would have, or, by the study's own
-    rule, at most the published one.
+    rule, at most the published one. ``rank``: Kendall's correlation of error and predicted deviation (regression).
+    ``log_loss`` (classes) has no published figure; ``log_loss_perfect_high`` is what 19 of 20 models stay below whose
+    probabilities are true.
     """
     wide = pd.read_csv(Path(__file__).resolve().parents[1] / "data" / "dionysus_published.csv")
     wide = wide.rename(columns={"feature": "on"}).pivot(
@@ -235,6 +277,12 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
                 "gap_their_rule": row[f"{gap}_dionysus"],
                 "gap": row[gap],
                 "gap_perfect_high": row[f"{gap}_perfect_high"],
+                **{f"published_gap_{end}": theirs[end, gap] for end in ("low", "high")},
+                "published_rank": theirs["value", "kendall"],
+                "rank": row["kendall"],
+                "rank_low": row["kendall_low"],
+                "rank_high": row["kendall_high"],
+                **{column: row[column] for column in LOG_LOSS},
                 "calibrated": row[gap] <= row[f"{gap}_perfect_high"] or row[f"{gap}_dionysus"] <= theirs["value", gap],
             }
         )
@@ -242,11 +290,17 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
 
 # --- stages random, cluster: further splits, so that one lucky split decides nothing --------------------------------
+def random_split(name: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return row numbers: four fifths of the molecules, in random order, and a fifth as test."""
+    groups = read(name).groups
+    pool, test = next(GroupShuffleSplit(test_size=0.2, n_splits=1, random_state=number).split(groups, groups=groups))
+    return np.random.default_rng(number).permutation(pool), test
+
+
 def random(name: str, number: int, kind: str) -> Iterator[dict]:
     """Compute every cell on a random split, 80/20 (70/10/20 with the validation part inside the models)."""
-    groups = read(name).groups
-    train, test = next(GroupShuffleSplit(test_size=0.2, n_splits=1, random_state=number).split(groups, groups=groups))
-    yield from rows(name, kind, train, test, number)
+    train, test = random_split(name, number)
+    yield from rows(name, kind, np.sort(train), test, number)
 
 
 def cluster(name: str, number: int, kind: str) -> Iterator[dict]:
@@ -258,17 +312,13 @@ def cluster(name: str, number: int, kind: str) -> Iterator[dict]:
 
 
 # --- stage sizes: training sizes from 25 to all (C5, C8) ------------------------------------------------------------
-GROWN = {"mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble", "random forest"), "graph": ("GNN-GP",)}
+GROWN = {"mordred": CELLS["mordred"], "graph": ("GNN-GP", *FROM_SMILES)}
 
 
 def sizes(name: str, number: int, kind: str) -> Iterator[dict]:
     """Grow the training set of one split: nested draws, the same fifth of the molecules as test for all of them."""
-    data = read(name)
-    pool, test = next(
-        GroupShuffleSplit(test_size=0.2, n_splits=1, random_state=number).split(data.smiles, groups=data.groups)
-    )
-    order = np.random.default_rng(number).permutation(pool)
-    for n in [*(n for n in SIZES if n < len(pool)), len(pool)]:
+    data, (order, test) = read(name), random_split(name, number)
+    for n in [*(n for n in SIZES if n < len(order)), len(order)]:
         train = order[:n]
         if name in BINARY and len(np.unique(data.y[train])) < 2:
             continue
@@ -276,8 +326,18 @@ def sizes(name: str, number: int, kind: str) -> Iterator[dict]:
         yield from rows(name, kind, train, test, number, wanted, n=n)
 
 
+# --- stage few: do the networks learn from 120 molecules? -----------------------------------------------------------
+NETWORKS = {"mordred": ("BNN", "SNGP", "deep ensemble", "MLP"), "graph": ("GNN-GP", "GNN")}
+
+
+def few(name: str, number: int, kind: str) -> Iterator[dict]:
+    """Fit every network to 120 molecules of a random four fifths; score on the other fifth."""
+    train, test = random_split(name, number)
+    yield from rows(name, kind, train[:N_FEW], test, number, NETWORKS)
+
+
 # --- stage shifts: what "new" means (lesson 08) ---------------------------------------------------------------------
-SHIFTED = {"mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble", "random forest"), "graph": ("GNN-GP",)}
+SHIFTED = GROWN
 
 
 def shift_splits(name: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
@@ -316,7 +376,10 @@ TUNED = {"mordred": ("GP", "NGBoost", "BNN", "SNGP", "deep ensemble"), "graph": 
 
 
 def tuned(name: str, number: int, kind: str) -> Iterator[dict]:
-    """Score each model as it comes and tuned on three group folds of its 100 training molecules."""
+    """Score each model as it comes and tuned on three group folds of its 100 training molecules.
+
+    What is tuned is the whole predicted distribution: the CRPS, for classes the log loss.
+    """
     data, X, binary = read(name), features(name, kind), name in BINARY
     train, test = next(
         GroupShuffleSplit(train_size=100, n_splits=1, random_state=number).split(data.smiles, groups=data.groups)
@@ -335,6 +398,7 @@ def tuned(name: str, number: int, kind: str) -> Iterator[dict]:
                 n_iter=EVALUATIONS,
                 random_state=number,
                 space=type(plain).TUNE_SPACE,
+                **({} if binary else {"loss": evaluate.crps, "return_std": True}),
             )
             arms = {"as it comes": clone(plain).fit(X[train], data.y[train]), "tuned": found.best_estimator}
             for arm, estimator in arms.items():
@@ -401,6 +465,7 @@ RUN = FullRun(
     {
         "simulated": Stage(simulated, tasks(("simulated",), 20, ("inputs",))),
         "published": Stage(published, tasks(PUBLISHED, 1)),
+        "few": Stage(few, tasks(("delaney",), DRAWS, ("mordred", "graph"))),
         "sizes": Stage(sizes, tasks(SETS, 10)),
         "random": Stage(random, tasks(SETS, 10)),
         "shifts": Stage(
@@ -445,7 +510,7 @@ def c1(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def c2(part: pd.DataFrame) -> dict:
-    part = part[part["model"].isin(CELLS["embedding"])]
+    part = part[part["model"].isin(STUDY)]
     by_feature = part.groupby("on")["skill"].mean()
     by_model = part[part["on"] == "mordred"].groupby("model")["skill"].mean()
     leads = {"mordred": lead(by_feature, "mordred"), "gp": lead(by_model, "GP")}
@@ -471,7 +536,7 @@ def c5(part: pd.DataFrame) -> dict:
 
 def c8(part: pd.DataFrame) -> dict:
     means = part[part["on"] != "embedding"].pivot_table(index="n", columns="cell", values="skill")
-    deep = ["BNN mordred", "SNGP mordred", "deep ensemble mordred", "GNN-GP graph"]
+    deep = ["BNN mordred", "SNGP mordred", "deep ensemble mordred", "MLP mordred", "GNN-GP graph"]
     shallow = means.columns.difference(deep)
 
     def mean_over(which: pd.Series) -> pd.Series:

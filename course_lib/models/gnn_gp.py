@@ -155,12 +155,12 @@ class GNNGPClassifier(TrainedNetwork, PredictiveClassifier):
         self._train(X, t, functional.binary_cross_entropy_with_logits)
         self.inputs_, self.processes_ = [], []
         t = torch.as_tensor(t)
-        for seed, features in zip(self.seeds_, self._embeddings(X), strict=True):
+        for seed, held, features in zip(self.seeds_, self.held_, self._embeddings(X), strict=True):
             inputs = Inputs().fit(features)
             Z = torch.as_tensor(inputs.transform(features))
             some = np.random.default_rng(seed).permutation(len(Z))[:N_INDUCING]
             process = _BernoulliGP(Z, Z[some]).double()
-            bound = VariationalELBO(process.likelihood, process, num_data=len(Z))
+            bound = VariationalELBO(process.likelihood, process, num_data=len(Z) - len(held))
 
             def loss(rows, process=process, Z=Z, bound=bound):
                 return -bound(process(Z[rows]), t[rows])

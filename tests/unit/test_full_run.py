@@ -58,6 +58,7 @@ def test_only_wanted_tasks_run(results):
 
 @pytest.mark.parametrize("commit", ["2092827", "12e4567", "b736165+"])  # read as numbers, the first two would not match
 def test_uses_of_published_test_parts_are_logged_once_a_commit(results, monkeypatch, commit):
+    monkeypatch.delenv(full_run.COMMIT, raising=False)
     run = FullRun("trial", ("set",), {})
     monkeypatch.setattr(full_run, "commit", lambda: "0000000")
     run.log_test_use(set="delaney", stage="random")
@@ -152,7 +153,7 @@ def growing(ngboost_lead: float, deep_gap_small: float, deep_gap_large: float) -
         shallow = 0.6 + (ngboost_lead if n <= 100 else 0)
         deep = (0.6 - deep_gap_small) if n < 300 else (0.6 - deep_gap_large)
         rows = {("NGBoost", "mordred"): shallow, ("GP", "mordred"): 0.6, ("BNN", "mordred"): deep}
-        rows |= dict.fromkeys((("SNGP", "mordred"), ("deep ensemble", "mordred")), deep - 0.1)
+        rows |= dict.fromkeys(((name, "mordred") for name in ("SNGP", "deep ensemble", "MLP")), deep - 0.1)
         parts.append(cells(rows | {("GNN-GP", "graph"): deep - 0.1}, n=n))
     return dionysus.skill(pd.concat(parts))
 
@@ -198,9 +199,11 @@ def test_c1_leaves_out_a_model_without_an_epistemic_part():
 
 def test_published_cells_stand_beside_ours_both_ways():
     cell = {"set": "delaney", "model": "GP", "on": "mordred", "r2": 0.9, "r2_low": 0.85, "r2_high": 0.95,
-            "ama": 0.03, "ama_dionysus": 0.2, "ama_perfect_high": 0.05}  # fmt: skip
+            "ama": 0.03, "ama_dionysus": 0.2, "ama_perfect_high": 0.05,
+            "kendall": 0.2, "kendall_low": 0.1, "kendall_high": 0.3}  # fmt: skip
     classes = {"set": "bace", "model": "NGBoost", "on": "morgan", "auroc": 0.7, "auroc_low": 0.6, "auroc_high": 0.8,
-               "ece": 0.2, "ece_dionysus": 0.05, "ece_perfect_high": 0.1}  # fmt: skip
+               "ece": 0.2, "ece_dionysus": 0.05, "ece_perfect_high": 0.1,
+               "log_loss": 0.5, "log_loss_low": 0.4, "log_loss_high": 0.6, "log_loss_perfect_high": 0.55}  # fmt: skip
     more = {"set": "delaney", "model": "random forest", "on": "mordred"}  # not published
     found = dionysus.compared(
         pd.DataFrame([cell, {**cell, "r2_high": 0.91, "ama": 0.06}, classes, {**classes, "ece_dionysus": 0.3}, more])
@@ -208,6 +211,8 @@ def test_published_cells_stand_beside_ours_both_ways():
     assert found["published"].round(3).tolist() == [0.934, 0.934, 0.894, 0.894]
     assert found["measure"].tolist() == ["r2", "r2", "auroc", "auroc"]
     assert found["reaches"].tolist() == [True, False, False, False]
+    assert found["rank"].notna().tolist() == [True, True, False, False]
+    assert found["log_loss"].notna().tolist() == [False, False, True, True]
     assert found["calibrated"].tolist() == [True, False, True, False]  # perfect, neither, not above theirs, neither
 
 

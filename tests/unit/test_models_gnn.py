@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gpytorch.mlls import VariationalELBO
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -285,7 +286,7 @@ def test_held_out_density_against_the_closed_form():
 
 
 def test_network_and_process_of_the_classifier_hold_back_the_same_rows(data, monkeypatch):
-    used = []
+    used, counted = [], []
 
     def recording(process, loss, n_rows, *, score, **options):
         def watched(rows):
@@ -294,9 +295,15 @@ def test_network_and_process_of_the_classifier_hold_back_the_same_rows(data, mon
 
         return train_network(process, loss, n_rows, score=watched, **options)
 
+    def counting(likelihood, process, num_data):
+        counted.append(num_data)
+        return VariationalELBO(likelihood, process, num_data)
+
     monkeypatch.setattr("course_lib.models.gnn_gp.train", recording)
+    monkeypatch.setattr("course_lib.models.gnn_gp.VariationalELBO", counting)
     model = GNNGPClassifier(**SMALL).fit(data.smiles[:30], np.arange(30) % 2)
     assert np.array_equal(used[0], model.held_[0])
+    assert counted == [30 - len(used[0])]  # the bound weighs the prior against the rows that it sees
 
 
 # --- protocol ---
