@@ -282,7 +282,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
                 "rank": row["kendall"],
                 "rank_low": row["kendall_low"],
                 "rank_high": row["kendall_high"],
-                **{column: row[column] for column in LOG_LOSS},
+                **{column: row[column] for column in (*LOG_LOSS, "n_train", "n_removed")},
                 "calibrated": row[gap] <= row[f"{gap}_perfect_high"] or row[f"{gap}_dionysus"] <= theirs["value", gap],
             }
         )

@@ -665,7 +665,7 @@ my_prediction = ...  # gain in R2
 
 # %% tags=["nbval-check-output"]
 def as_published(n, draw):
-    """The network with batches of 256 of which the last is dropped unless it is full."""
+    """The network in batches of 256: the rest is dropped, here the same rows in every epoch."""
     order, test = splits[draw]
     used = n // 256 * 256
     settings = {"max_epochs": 0} if used == 0 else {"batch_size": 256}

@@ -10,7 +10,9 @@ import pytest
 
 import full_run
 import reproduce_dionysus as dionysus
-from course_lib.splits import LeakError
+from course_lib.evaluate import crps
+from course_lib.models import tune
+from course_lib.splits import GroupKFold, LeakError
 
 ENDS = ("O", "c1ccccc1", "C1CCCCC1", "c1ccncc1", "c1ccoc1", "C1CC1")  # six scaffolds
 CHAINS = np.array(["C" * n + end for n in range(1, 17) for end in ENDS], dtype=object)
@@ -151,3 +153,19 @@ def test_every_kind_of_shift_has_its_folds(made_up):
     for folds in found.values():
         assert sorted(np.concatenate([test for _, test in folds])) == list(range(N))
         assert not any(set(groups[train]) & set(groups[test]) for train, test in folds)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize(("kind", "model"), [(k, m) for k, names in dionysus.TUNED.items() for m in names])
+def test_every_model_can_be_tuned_by_its_own_space(kind, model, binary):
+    plain = dionysus.build(model, kind, binary, seed=0)
+    short = {"max_epochs": 3, "n_steps": 3, "max_steps": 3, "n_estimators": 5, "n_members": 1, "n_folds": 0}
+    plain.set_params(**{name: value for name, value in short.items() if name in plain.get_params()})
+    X = CHAINS[:40] if kind == "graph" else np.column_stack([LENGTH[:40], np.arange(40) % 3])
+    y = (LENGTH[:40] > 3).astype(float) if binary else LENGTH[:40]
+    found = tune(
+        plain, X, y, groups=np.arange(40), cv=GroupKFold(2), n_iter=2, space=type(plain).TUNE_SPACE,
+        **({} if binary else {"loss": crps, "return_std": True}),
+    )  # fmt: skip
+    assert set(found.best_params) == set(type(plain).TUNE_SPACE)
+    assert np.isfinite(found.history["score"]).all()
