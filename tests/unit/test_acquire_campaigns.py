@@ -96,6 +96,21 @@ def test_a_network_draws_whole_functions(pool):
 
 
 # --- picking ---
+def test_thompson_picks_a_molecule_as_often_as_it_is_the_best_of_a_joint_draw(pool):
+    X, y = pool
+    model, measured = FixedExact().fit(X[:10], y[:10]), np.arange(10)
+    twins = np.array([[0.9, 0.9], [0.91, 0.9]])  # nearly one molecule: they share its chance to be the best
+    X, candidates = np.vstack([X[:14], twins]), np.arange(10, 16)
+    rng, picked = np.random.default_rng(0), np.zeros(16)
+    for _ in range(2000):
+        picked[pick(model, X, measured, y[:10], candidates, 1, "thompson", random_state=rng)["molecule"].iloc[0]] += 1
+    mean, C = model.process_.predict(X[candidates], return_cov=True)
+    draws = np.random.default_rng(1).multivariate_normal(mean, C, size=200_000)
+    expected = np.bincount(draws.argmax(axis=1), minlength=6) / 200_000
+    assert (expected > 0.05).sum() >= 2  # a test with something to choose
+    assert picked[candidates] / 2000 == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 2000))
+
+
 @pytest.mark.parametrize("acquisition", ["log_expected_improvement", "upper_confidence_bound", "variance"])
 def test_the_believer_conditions_as_fitting_again_does(pool, acquisition):
     X, y = pool

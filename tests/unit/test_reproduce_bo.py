@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,29 @@ def test_a_campaign_yields_its_checkpoints():
     assert rows["n_init"].iloc[0] == bo.n_start("permittivity", len(pool))
     expected = bo.BUDGET / (len(pool) - rows["n_init"].iloc[0])
     assert abs(rows["new_hits"].iloc[-1] - expected) < 0.2
+
+
+@pytest.mark.parametrize(("name", "rule", "scores"), [
+    ("permittivity", "ucb", ("r2", "ama")), ("bace", "greedy", ("auroc", "log_loss")),
+])  # fmt: skip
+def test_a_model_runs_through_a_campaign_and_is_scored_on_the_held_out(monkeypatch, name, rule, scores):
+    """On made-up molecules: a start, three rounds, a Gaussian process, for numbers and for classes."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(120, 3)).astype(np.float32)
+    y = (table[:, 0] > 0.8).astype(float) if name == "bace" else table[:, 0]
+    part = np.repeat(["train", "valid", "test"], [70, 20, 30])
+    data = SimpleNamespace(y=y, groups=np.arange(120), smiles=np.arange(120), frame=pd.DataFrame({"split": part}))
+    monkeypatch.setattr(dionysus, "read", lambda name: data)
+    monkeypatch.setattr(dionysus, "features", lambda name, kind: (table > 0) * 1.0 if kind == "morgan" else table)
+    monkeypatch.setattr(bo, "BUDGET", 15)
+    monkeypatch.setattr(bo, "CHECKPOINTS", (0, 5, 15))
+    rows = pd.DataFrame(bo.one_campaign(name, 1, f"GP mordred {rule}"))
+    assert rows["spent"].tolist() == [0, 5, 15]
+    assert rows["new_hits"].iloc[-1] > 2 * 15 / (rows["n_pool"].iloc[0] - 25)  # more than twice what chance finds
+    assert rows[list(scores)].notna().all(axis=None)
+    assert rows[list({"r2", "ama", "auroc", "log_loss"} - set(scores))].isna().all(axis=None)
+    skill = rows[scores[0]].iloc[-1]
+    assert 0.5 < skill <= 1
 
 
 def test_every_task_names_a_set_a_model_and_an_acquisition():
