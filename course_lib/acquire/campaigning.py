@@ -19,7 +19,15 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from course_lib import evaluate, settings
-from course_lib.acquire.picking import WITHOUT_MODEL, beliefs, check_acquisition, pick, predicts_classes
+from course_lib.acquire.picking import (
+    WITHOUT_MODEL,
+    beliefs,
+    check_acquisition,
+    check_direction,
+    pick,
+    predicts_classes,
+    whole,
+)
 from course_lib.datasets._base import fingerprint
 from course_lib.parallel import each
 
@@ -72,7 +80,7 @@ def _pool(model: Any, X: ArrayLike, y: ArrayLike, hits, maximise: bool, noise: f
     bad = np.flatnonzero(~np.isfinite(y))
     if len(bad):
         raise ValueError(f"y[{bad[0]}] is {y[bad[0]]} ({len(bad)} such rows): a pool needs a known value for each row")
-    if noise is not None and not (np.isfinite(noise) and noise >= 0):
+    if noise is not None and not (isinstance(noise, Real) and np.isfinite(noise) and noise >= 0):
         raise ValueError(f"noise is {noise!r}: give a standard deviation of 0 or more in the unit of y, or None")
     if predicts_classes(model):
         if set(np.unique(y)) != {0.0, 1.0}:
@@ -171,15 +179,16 @@ def campaign(
     Picheny, Wagner & Ginsbourger, Structural and Multidisciplinary Optimization 2013, 48, 607-626 (noisy values).
     """
     check_acquisition(acquisition)
+    check_direction(maximise)
     X, y, is_hit = _pool(model, X, y, hits, maximise, noise)
     n, sign = len(y), 1.0 if maximise else -1.0
-    for name, number in (("n_init", n_init), ("budget", budget), ("batch_size", batch_size)):
-        if int(number) != number or number < 1:
-            raise ValueError(f"{name} is {number!r}: give a whole number of at least 1")
+    n_init, budget, batch_size = whole("n_init", n_init), whole("budget", budget), whole("batch_size", batch_size)
     if n_init + budget > n:
         raise ValueError(f"n_init {n_init} and budget {budget} exceed the pool of {n} molecules: lower the budget")
-    if n_scored is not None and n_scored < batch_size:
+    if n_scored is not None and whole("n_scored", n_scored) < batch_size:
         raise ValueError(f"n_scored is {n_scored}, batch_size {batch_size}: score at least a batch")
+    if test is not None and (len(test) != 2 or len(test[0]) != len(test[1])):
+        raise ValueError(f"test has lengths {[len(part) for part in test]}: give (X, y), one value a molecule")
     fits = acquisition not in WITHOUT_MODEL or test is not None
     if fits and model is None:
         raise ValueError(f"acquisition {acquisition!r}, or a test set, needs a model: give one")
@@ -311,12 +320,12 @@ def campaigns(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         Without methods or features, and as :func:`campaign` does, with the method's name.
     """
     if not methods:
         raise ValueError("methods is empty: give at least one, {'name': {'model': ..., 'acquisition': ...}}")
-    seeds = np.random.default_rng(random_state).integers(2**31, size=n_starts)
+    seeds = np.random.default_rng(random_state).integers(2**31, size=whole("n_starts", n_starts))
     jobs = []
     for start, seed in enumerate(seeds):
         for name, given in methods.items():
@@ -331,5 +340,5 @@ def campaigns(
 def _named(name: str, *job) -> pd.DataFrame:
     try:
         return _one(name, *job)
-    except ValueError as error:
-        raise ValueError(f"method {name!r}: {error}") from error
+    except (TypeError, ValueError) as error:  # TypeError: an option that does not exist
+        raise type(error)(f"method {name!r}: {error}") from error

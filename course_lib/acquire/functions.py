@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,14 +29,25 @@ __all__ = [
 ]
 
 
-def _gain(mean: ArrayLike, std: ArrayLike, best: float, maximise: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the expected gain over ``best``, the std, and their ratio z (infinite where nothing is uncertain)."""
+def _check(mean: ArrayLike, std: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
     if mean.shape != std.shape:
         raise ValueError(f"mean has shape {mean.shape}, std {std.shape}: give one of each a molecule")
-    if (std < 0).any() or not np.isfinite(std).all():
-        row = int(np.flatnonzero(~np.isfinite(std) | (std < 0))[0])
-        raise ValueError(f"std[{row}] is {std.flat[row]}: a standard deviation is a number of 0 or more")
+    for name, values, bad, what in (
+        ("mean", mean, ~np.isfinite(mean), "a mean is a finite number: what did the model learn from?"),
+        ("std", std, ~np.isfinite(std) | (std < 0), "a standard deviation is a number of 0 or more"),
+    ):
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"{name}[{row}] is {values.flat[row]}: {what}")
+    return mean, std
+
+
+def _gain(mean: ArrayLike, std: ArrayLike, best: float, maximise: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the expected gain over ``best``, the std, and their ratio z (infinite where nothing is uncertain)."""
+    mean, std = _check(mean, std)
+    if not (isinstance(best, Real) and math.isfinite(best)):
+        raise ValueError(f"best is {best!r}: give the value to beat, a finite number")
     gain = mean - best if maximise else best - mean
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(std > 0, gain / std, np.where(gain > 0, np.inf, -np.inf))
@@ -137,6 +149,8 @@ def upper_confidence_bound(
     Cox & John 1992; Srinivas et al., IEEE Transactions on Information Theory 2012, 58, 3250-3265 (their beta is kappa
     squared).
     """
+    if not (isinstance(kappa, Real) and 0 <= kappa < math.inf):
+        raise ValueError(f"kappa is {kappa!r}: give a number of 0 or more; below 0 it would avoid doubt")
     gain, std, _ = _gain(mean, std, 0.0, maximise)
     return gain + kappa * std
 
@@ -149,7 +163,7 @@ def greedy(mean: ArrayLike, std: ArrayLike | None = None, best: float | None = N
 
 def variance(mean: ArrayLike, std: ArrayLike, best: float | None = None, *, maximise: bool = True) -> np.ndarray:
     """Variance alone: learn most, whatever the value (active learning). Shape (n,)."""
-    return np.asarray(std, dtype=float) ** 2
+    return _check(mean, std)[1] ** 2
 
 
 def random(n: int, random_state: int | np.random.Generator = 0) -> np.ndarray:
@@ -158,7 +172,7 @@ def random(n: int, random_state: int | np.random.Generator = 0) -> np.ndarray:
 
 
 def thompson(samples: ArrayLike, *, maximise: bool = True) -> np.ndarray:
-    """Score by one function drawn from the posterior: each molecule is picked as often as the model thinks it the best.
+    """Score by one function drawn from the posterior: a molecule is picked with its probability of being the best.
 
     Parameters
     ----------
@@ -194,6 +208,8 @@ def nearest_neighbour(X: ArrayLike, best_row: ArrayLike) -> np.ndarray:
         Tanimoto similarity for bits (0 and 1 only), else minus the Euclidean distance.
     """
     X, best_row = np.asarray(X, dtype=float), np.asarray(best_row, dtype=float)
+    if X.ndim != 2 or best_row.shape != X.shape[1:]:
+        raise ValueError(f"X has shape {X.shape}, best_row {best_row.shape}: give one row with the columns of X")
     if np.isin(X, (0.0, 1.0)).all():
         common = X @ best_row
         either = X.sum(axis=1) + best_row.sum() - common

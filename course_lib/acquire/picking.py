@@ -3,20 +3,24 @@
 The best molecules by one acquisition function are often near copies of each other, so that the second of a batch tells
 what the first has told. **Kriging believer** (Ginsbourger, Le Riche & Carraro 2010): after each pick suppose that the
 measurement will be the model's own mean, condition the model on that, and pick again. What lies near the first pick is
-then less uncertain. We take it rather than local penalisation (Gonzalez et al., AISTATS 2016), as it asks nothing of
-the space: no distance and no Lipschitz constant, which trees, graphs and fingerprints do not have. A model that knows
-its posterior covariance is conditioned in closed form (its mean does not move), any other is fitted again.
+then less uncertain. We take it rather than local penalisation (Gonzalez et al., AISTATS 2016), which needs a distance
+and a bound on the slope, estimated from gradients of the mean: there are none for trees, graphs and fingerprints. A
+model that knows its posterior covariance is conditioned in closed form (its mean does not move), any other is fitted
+again.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
 
 from course_lib.acquire.functions import ACQUISITIONS, nearest_neighbour, random, thompson
 from course_lib.featurize import morgan
@@ -46,8 +50,29 @@ def predicts_classes(model: Any) -> bool:
     return model is not None and is_classifier(model)
 
 
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number of at least ``least``; raise a ValueError for anything else."""
+    if not (isinstance(value, Real) and np.isfinite(value) and int(value) == value and value >= least):
+        raise ValueError(f"{name} is {value!r}: give a whole number of at least {least}")
+    return int(value)
+
+
+def check_direction(maximise: Any) -> None:
+    """Raise a ValueError for anything but True and False, which would silently maximise."""
+    if not isinstance(maximise, (bool, np.bool_)):
+        raise ValueError(f"maximise is {maximise!r}: give True when large values are wanted, False when small ones are")
+
+
+def _last_step(model: Any, X: ArrayLike) -> tuple[Any, ArrayLike]:
+    """Return a pipeline's last step and what it is given: parts and covariance are those of the last step."""
+    if isinstance(model, Pipeline) and len(model) > 1:
+        return model[-1], model[:-1].transform(X)
+    return model, X
+
+
 def beliefs(model: Any, X: ArrayLike) -> Beliefs:
     """Ask a fitted model; for a classifier the mean is the probability of its second class."""
+    model, X = _last_step(model, X)
     unknown = np.full(len(X), np.nan)
     if predicts_classes(model):
         return Beliefs(model.predict_proba(X)[:, 1], unknown, unknown)
@@ -89,6 +114,7 @@ def function_samples(
         When the model has no standard deviation to draw with.
     """
     rng = np.random.default_rng(random_state)
+    model, X = _last_step(model, X)
     if hasattr(model, "sample_functions"):
         return np.array(list(model.sample_functions(X, n_samples, int(rng.integers(2**31))))), True
     found = beliefs(model, X)
@@ -163,23 +189,33 @@ def pick(
     Raises
     ------
     ValueError
-        For an unknown acquisition or batch, too few candidates, or a model that lacks what the acquisition needs.
+        For an unknown acquisition or batch, too few candidates, rows that X does not have or that stand twice, or a
+        model that lacks what the acquisition needs.
+
+    Warns
+    -----
+    UserWarning
+        For "thompson" with a model that has no posterior of functions: its draws are independent.
     """
     check_acquisition(acquisition)
     if batch not in BATCHES:
         raise ValueError(f"batch is {batch!r}: choose 'believer' or 'top'")
-    candidates = np.asarray(candidates, dtype=int)
-    if not 1 <= k <= len(candidates):
-        raise ValueError(f"cannot pick {k} of {len(candidates)} candidates: k must be from 1 to their number")
     y, rng = np.asarray(y, dtype=float), np.random.default_rng(random_state)
+    measured, candidates, k = _check_rows(len(X), measured, y, candidates), np.asarray(candidates, int), whole("k", k)
+    if k > len(candidates):
+        raise ValueError(f"cannot pick {k} of {len(candidates)} candidates: k must be from 1 to their number")
     best = float(y.max()) if best is None else best
+    if not np.isfinite(best):
+        raise ValueError(f"best is {best!r}: give the value to beat, a finite number")
+    if model is None and acquisition not in WITHOUT_MODEL:
+        raise ValueError(f"acquisition {acquisition!r} needs a model: give one, fitted on what has been measured")
     if acquisition in WITHOUT_MODEL:
         nothing = np.full(len(candidates), np.nan)
         if acquisition == "random":
             scores = random(len(candidates), rng)
         else:
             table = Inputs().fit_transform(X) if np.ndim(X) == 2 else morgan(X).to_numpy(dtype=float)
-            tied = np.asarray(measured)[y == y.max()]  # of two classes all positives
+            tied = measured[y == y.max()]  # of two classes all positives
             scores = np.max([nearest_neighbour(table[candidates], table[row]) for row in tied], axis=0)
         return _table(candidates, nothing, nothing, scores[None], k)
     found = beliefs(model, X[candidates])
@@ -187,7 +223,13 @@ def pick(
     if predicts_classes(model) and acquisition != "greedy":
         raise ValueError(f"acquisition {name!r} is for numbers: for classes use 'greedy', the probability of a hit")
     if acquisition == "thompson":
-        samples, _ = function_samples(model, X[candidates], k, rng)
+        samples, joint = function_samples(model, X[candidates], k, rng)
+        if not joint:
+            warnings.warn(
+                f"{type(model).__name__} has no posterior of functions, so Thompson sampling draws each molecule by "
+                "itself: of many candidates the luckiest draw wins",
+                stacklevel=2,
+            )
         return _table(candidates, found.mean, found.std, thompson(samples), k)
     if acquisition not in WITHOUT_STD:
         _need_std(found.std, model, name)
@@ -196,6 +238,25 @@ def pick(
         scores = _scores(function, found.mean, found.std, best, name)
         return _table(candidates, found.mean, found.std, scores[None], k)
     return _believer(model, X, measured, y, candidates, k, function, found, best, name)
+
+
+def _check_rows(n: int, measured, y: np.ndarray, candidates) -> np.ndarray:
+    """Return ``measured`` as an array; raise a ValueError for rows that cannot be."""
+    measured, candidates = np.asarray(measured, dtype=int), np.asarray(candidates, dtype=int)
+    if y.shape != measured.shape or len(y) == 0:
+        raise ValueError(f"measured has shape {measured.shape}, y {y.shape}: give one value for each measured row")
+    if not np.isfinite(y).all():
+        row = int(np.flatnonzero(~np.isfinite(y))[0])
+        raise ValueError(f"y[{row}] is {y[row]}: leave out what has not been measured")
+    rows = np.concatenate([measured, candidates])
+    if len(outside := rows[(rows < 0) | (rows >= n)]):
+        raise ValueError(f"row {outside[0]} is none of the {n} rows of X")
+    values, counts = np.unique(candidates, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"row {values[counts > 1][0]} stands twice among the candidates: give each once")
+    if len(both := np.intersect1d(measured, candidates)):
+        raise ValueError(f"row {both[0]} is measured and a candidate ({len(both)} such rows): take it from one of them")
+    return measured
 
 
 def _scores(function: Callable, mean, std, best: float, name: str) -> np.ndarray:
@@ -224,9 +285,10 @@ def _table(candidates, mean, std, scores: np.ndarray, k: int) -> pd.DataFrame:
 def _believer(model, X, measured, y, candidates, k, function, found: Beliefs, best: float, name: str) -> pd.DataFrame:
     mean, std = found.mean, found.std
     left, chosen, rows = np.ones(len(candidates), dtype=bool), [], []
-    exact = hasattr(model, "covariance")
+    last, table = _last_step(model, X[candidates])
+    exact = hasattr(last, "covariance")
     if exact:
-        C, noise = model.covariance(X[candidates]), np.maximum(found.total**2 - found.std**2, 0.0)
+        C, noise = last.covariance(table), np.maximum(found.total**2 - found.std**2, 0.0)
     for _ in range(k):
         scores = _scores(function, mean, std, best, name)
         one = int(np.flatnonzero(left)[scores[left].argmax()])

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from rdkit.Chem.Draw import rdMolDraw2D
 from sklearn.base import clone, is_classifier
 
-from course_lib.acquire.picking import beliefs, pick
+from course_lib.acquire.picking import beliefs, check_direction, pick, whole
 from course_lib.datasets import Dataset
 from course_lib.datasets._files import read
 from course_lib.featurize import mordred2d, morgan
@@ -37,7 +37,10 @@ def draw(smiles: str, width: int = 240, height: int = 180) -> str:
 def _read(path: Path) -> list[str]:
     """SMILES of a file: the first word of each line of .smi and .txt, else the column "smiles" of a table."""
     if not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r} with candidates: check the name and the folder")
+        raise ValueError(
+            f"there is no file {str(path)!r} with candidates: check the name and the folder. "
+            "A text is the name of a file; give a single molecule as a list"
+        )
     if path.suffix.lower() in (".smi", ".txt"):
         text = path.read_text(encoding="utf-8-sig", errors="replace")  # names behind the SMILES may be in any encoding
         words = [line.split()[0] if line.strip() else "" for line in text.splitlines()]
@@ -145,8 +148,10 @@ def suggest(
     kept, left_out = _sort_out(texts, {identity(text, stereo=True) for text in smiles})
     if not kept:
         raise ValueError(f"none of the {len(texts)} candidates is left: {_count(left_out)}")
-    if int(k) != k or k < 1:
-        raise ValueError(f"k is {k!r}: ask for 1 molecule or more")
+    k = whole("k", k)
+    check_direction(maximise)
+    if model is None:
+        raise ValueError("model is None: give an estimator; without a model there is course_lib.acquire.pick")
     classes = is_classifier(model)
     if classes and set(np.unique(y)) != {0.0, 1.0}:
         raise ValueError(
@@ -155,6 +160,8 @@ def suggest(
     wanted = y if maximise else (1 - y if classes else -y)
     everything = [*smiles, *(text for _, text in kept)]
     X = np.asarray(everything if features is None else features(everything))
+    if len(X) != len(everything):
+        raise ValueError(f"features gave {len(X)} rows for {len(everything)} molecules: it must give one a molecule")
     rows = np.arange(len(smiles))
     fitted = clone(model).fit(X[rows], wanted)
     if acquisition is None:
@@ -165,7 +172,7 @@ def suggest(
         rows,
         wanted,
         np.arange(len(smiles), len(X)),
-        min(int(k), len(kept)),
+        min(k, len(kept)),
         acquisition,
         best=float(beliefs(fitted, X[rows]).mean.max()),
         random_state=random_state,

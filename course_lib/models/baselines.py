@@ -22,6 +22,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import PLSRegression
@@ -343,6 +344,28 @@ class GaussianProcess(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.model_.predict(X, return_std=return_std)
+
+    def _noise(self) -> float:
+        """Variance of the noise, in the unit of y squared."""
+        return float(self.model_.kernel_.k2.noise_level * self.model_._y_train_std**2)
+
+    def predict_parts(self, X):
+        """Take the standard deviation apart, as :class:`course_lib.models.GPRegressor` does.
+
+        Returns
+        -------
+        DataFrame of n rows
+            mean, std, epistemic (of the function) and aleatoric (the noise), in the unit of y.
+        """
+        mean, std = self.predict(X, return_std=True)
+        epistemic = np.sqrt(np.maximum(std**2 - self._noise(), 0.0))
+        return pd.DataFrame({"mean": mean, "std": std, "epistemic": epistemic, "aleatoric": np.sqrt(self._noise())})
+
+    def covariance(self, X):
+        """Posterior covariance of the function at X, noise left out; shape (n, n), in the unit of y squared."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self.model_.predict(X, return_cov=True)[1] - self._noise() * np.eye(len(X))
 
 
 # ------------------------------------------------------------------------------------------ partial least squares

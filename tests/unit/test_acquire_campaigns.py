@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from course_lib import evaluate, models
 from course_lib.acquire import campaign, campaigning, campaigns, function_samples, pick
 from course_lib.acquire.picking import beliefs
+from course_lib.models import baselines
 
 # Names of models load torch when they are used: a worker that only needs the processes below starts without it.
 NOISE = 0.3
@@ -173,13 +174,51 @@ def test_no_molecule_is_picked_twice_when_the_scores_are_minus_infinity(pool):
         ({"batch": "all"}, "choose 'believer' or 'top'"),
         ({"acquisition": lambda mean, std, best: mean[:3]}, "one number for each of the 72 candidates"),
         ({"acquisition": lambda mean, std, best: mean * np.nan}, "72 of them NaN"),
+        ({"k": 1.5}, "k is 1.5: give a whole number of at least 1"),
+        ({"k": None}, "k is None: give a whole number"),
+        ({"candidates": [8, 9, 8]}, "row 8 stands twice among the candidates"),
+        ({"candidates": [7, 9]}, "row 7 is measured and a candidate"),
+        ({"candidates": [80]}, "row 80 is none of the 80 rows of X"),
+        ({"y": [1.0]}, r"measured has shape \(8,\), y \(1,\): give one value"),
+        ({"y": [np.nan, *range(7)]}, r"y\[0\] is nan: leave out what has not been measured"),
+        ({"best": np.nan}, "best is nan"),
+        ({"model": None}, "acquisition 'greedy' needs a model"),
     ],
 )
 def test_errors_of_pick_name_the_remedy(pool, change, message):
     X, y = pool
-    given = {"k": 1, "acquisition": "greedy", **change}
+    given = {
+        "model": Fixed().fit(X[:8], y[:8]), "X": X, "measured": np.arange(8), "y": y[:8],
+        "candidates": np.arange(8, 80), "k": 1, "acquisition": "greedy",
+    }  # fmt: skip
     with pytest.raises(ValueError, match=message):
-        pick(Fixed().fit(X[:8], y[:8]), X, np.arange(8), y[:8], np.arange(8, 80), **given)
+        pick(**{**given, **change})
+
+
+def test_thompson_without_a_posterior_of_functions_says_so(pool):
+    X, y = pool
+    with pytest.warns(UserWarning, match="Fixed has no posterior of functions"):
+        pick(Fixed().fit(X[:8], y[:8]), X, np.arange(8), y[:8], np.arange(8, 80), 1, "thompson")
+
+
+def test_a_pipeline_is_believed_as_its_last_step(pool):
+    """Else the noise of a measurement would count as doubt, and every pick of a batch would fit the model again."""
+    X, y = pool
+    noisy = y + np.random.default_rng(0).normal(0, 0.3, 80)
+    model = baselines.gp_matern().fit(X[:40], noisy[:40])
+    found = beliefs(model, X[40:])
+    last, table = model[-1], model[:-1].transform(X[40:])
+    assert found.total == pytest.approx(model.predict(X[40:], return_std=True)[1])
+    noise = last.model_.kernel_.k2.noise_level * noisy[:40].var()
+    assert found.total**2 - found.std**2 == pytest.approx(np.full(40, noise))
+    C = last.covariance(table)
+    assert np.sqrt(np.diag(C)) == pytest.approx(found.std)
+    samples, joint = function_samples(model, X[40:], 4000, 0)
+    assert joint
+    assert np.cov(samples.T) == pytest.approx(C, abs=0.12 * np.diag(C).max())
+    picked = pick(model, X, np.arange(40), noisy[:40], np.arange(40, 80), 3, "variance")
+    assert picked["std"].iloc[0] == pytest.approx(found.std.max())
+    assert picked["std"].is_monotonic_decreasing
 
 
 def test_an_acquisition_that_needs_a_standard_deviation_says_so(pool):
@@ -303,6 +342,13 @@ def test_classes_are_searched_by_probability(pool):
         ({"hits": [True]}, r"hits has shape \(1,\)"),
         ({"n_scored": 2}, "score at least a batch"),
         ({"model": None}, "needs a model: give one"),
+        ({"n_init": None}, "n_init is None: give a whole number of at least 1"),
+        ({"n_init": 2.5}, "n_init is 2.5: give a whole number"),
+        ({"n_scored": 6.5}, "n_scored is 6.5: give a whole number"),
+        ({"noise": "a"}, "noise is 'a': give a standard deviation"),
+        ({"maximise": "min"}, "maximise is 'min': give True"),
+        ({"test": ([[0.0, 0.0]],)}, "give \\(X, y\\), one value a molecule"),
+        ({"test": ([[0.0, 0.0]], [1.0, 2.0])}, "test has lengths"),
         ({"y": np.r_[np.nan, np.ones(79)]}, r"y\[0\] is nan \(1 such rows\)"),
     ],
 )
@@ -342,6 +388,13 @@ def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, m
         campaigns({"Thompson": methods["Thompson"]}, y, X=X, n_starts=2, random_state=1, **SIZES)
 
 
+def test_whole_numbers_may_come_as_floats(pool):
+    X, y = pool
+    given = {"n_init": 6.0, "budget": np.float64(10), "batch_size": 4.0}
+    found, same = campaign(FixedExact(), X, y, **given), campaign(FixedExact(), X, y, **SIZES)
+    assert found.history.equals(same.history)
+
+
 def test_campaigns_name_the_method_that_failed(pool):
     X, y = pool
     with pytest.raises(ValueError, match="method 'linear': .*has none here"):
@@ -350,6 +403,10 @@ def test_campaigns_name_the_method_that_failed(pool):
         campaigns({"linear": {"model": LinearRegression()}}, y, n_starts=1, **SIZES)
     with pytest.raises(ValueError, match="methods is empty"):
         campaigns({}, y, X=X)
+    with pytest.raises(ValueError, match="n_starts is 0: give a whole number of at least 1"):
+        campaigns({"process": {"model": FixedExact()}}, y, X=X, n_starts=0, **SIZES)
+    with pytest.raises(TypeError, match="method 'process': .*unexpected keyword argument 'budgets'"):
+        campaigns({"process": {"model": FixedExact()}}, y, X=X, n_starts=1, budgets=3, **SIZES)
 
 
 # --- planted truth ---

@@ -152,8 +152,21 @@ def test_nearest_neighbour_is_tanimoto_on_bits_and_distance_elsewhere():
 def test_errors_name_the_row():
     with pytest.raises(ValueError, match=r"std\[1\] is -1.0"):
         expected_improvement([0, 0], [1, -1], 0)
-    with pytest.raises(ValueError, match="one of each a molecule"):
-        upper_confidence_bound([0, 0], [1])
+    for function in (upper_confidence_bound, variance):
+        with pytest.raises(ValueError, match="one of each a molecule"):
+            function([0, 0], [1])
+    with pytest.raises(ValueError, match=r"std\[1\] is -1.0"):
+        variance([0, 1], [1, -1])
+    with pytest.raises(ValueError, match=r"mean\[2\] is nan: a mean is a finite number"):
+        probability_of_improvement([0, 1, np.nan], [1, 1, 1], 0)
+    for best in (None, np.nan, "high"):
+        with pytest.raises(ValueError, match="give the value to beat"):
+            expected_improvement([0], [1], best)
+    for kappa in (-1, np.nan, "2"):
+        with pytest.raises(ValueError, match="kappa is .*give a number of 0 or more"):
+            upper_confidence_bound([0], [1], kappa=kappa)
+    with pytest.raises(ValueError, match=r"best_row \(3,\): give one row with the columns of X"):
+        nearest_neighbour([[0, 1]], [0, 1, 1])
 
 
 def test_public_names_are_there_and_unknown_ones_are_not():

@@ -257,7 +257,7 @@ def _flattered(answer: Any, **context: Any) -> Verdict:
         )
     if "B" not in letters:
         return wrong(
-            "Look at B: the correlations use the values of all molecules of the store, most of which nobody had "
+            "Look at B: the PLS model was fitted to the values of all molecules of the store, most of which nobody had "
             "measured when the campaign began."
         )
     if "C" not in letters:
@@ -265,6 +265,6 @@ def _flattered(answer: Any, **context: Any) -> Verdict:
             "Look at C: the best of many campaigns is partly the luckiest. A new one gets the average, not the maximum."
         )
     return right(
-        "B's choice of descriptors has seen every answer before the first question. C's campaigns are honest one by "
-        "one; choosing the report by its result is not."
+        "B's ten scores were made from every answer before the first question. C's campaigns are honest one by one; "
+        "choosing the report by its result is not."
     )
