@@ -323,6 +323,45 @@ print(f"mean width at 90 %: {show_intervals():.0f} {data.units}")
 interactive(show_intervals, level=LEVELS)
 
 # %% [markdown]
+# ### What to measure next
+# You have a week, enough for a few more measurements. Which candidates? Where the model states its doubt, the report takes
+# those of the largest expected improvement, as one batch (lesson 07); else those of the best prediction. It looks for
+# large values; `maximise=False` turns it round. The call alone, for a model of your own, is
+# `course_lib.acquire.suggest(model, measured, candidates, k)`.
+
+# %% tags=["nbval-check-output"]
+suggested = study.suggestions
+if suggested is not None:
+    print(f"prediction and standard deviation of a new measurement in {data.units};")
+    print("the most similar molecule of the table (its value; Tanimoto similarity)")
+    for row in suggested.itertuples():
+        print(
+            f"{row.smiles[:28]:29} {row.mean:4.0f} +- {row.std:2.0f}; most like "
+            f"{row.nearest[:18]:19} ({row.nearest_value:.0f}; {row.similarity:.2f})"
+        )
+    for row in suggested.attrs["left_out"]:
+        print(f"left out: {row['smiles'][:28]:29} {row['reason']}")
+
+# %%
+if suggested is not None:
+    ax = plots.molecules(
+        suggested["smiles"],
+        [
+            f"{row.mean:.0f} +- {row.std:.0f} {data.units}\nsimilarity {row.similarity:.2f}"
+            for row in suggested.itertuples()
+        ],
+        columns=3,
+        title="To measure next, in this order",
+    )
+
+# %% [markdown]
+# **Figure:** the structures of the suggested candidates in the order of picking, each over its predicted heat of
+# sublimation with the standard deviation of a new measurement, in kJ/mol, and its Tanimoto similarity to the most similar
+# molecule of the table. Where the similarity is low, the model guesses: look whether *you* would measure that molecule.
+#
+# After the week, add the new rows to the table and run the report again. Do not add only those that turned out well.
+
+# %% [markdown]
 # ## 5 Read it as a sceptical colleague
 #
 # ### Exercise 10.4: what may be said
@@ -482,13 +521,13 @@ else:
 #
 # | part | minutes |
 # |---|---|
-# | 1: every row is accounted for | 9 |
+# | 1: every row is accounted for | 8 |
 # | Exercise 10.1 | 5 |
 # | 2: a split for the use | 5 |
 # | Exercise 10.2 | 5 |
 # | 3: signal or chance | 5 |
 # | Exercise 10.3 | 6 |
-# | 4: the whole report, slider | 9 |
+# | 4: the whole report, slider, what next | 10 |
 # | 5: exercise 10.4 | 6 |
 # | Spot the leak | 5 |
 # | 6: own files | 3 |
