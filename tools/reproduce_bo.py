@@ -9,6 +9,7 @@ stage          campaigns
 campaigns      Gaussian processes with every acquisition, random and nearest neighbour: 30 starts
 surrogates     the models that take minutes a campaign, with the published acquisition: the first 5 of these starts
 acquisitions   the same models with the other acquisitions; no claim rests on it
+shuffled       lesson 07's game on permittivity: a share of the molecules carries the descriptors of others; 30 starts
 
 The protocol is DIONYSUS's. The pool is the training and validation molecules of the published split (of permittivity
 four fifths of the molecules), the start 5 % of it, for classes 10 %, but 25 to 100 molecules; 250 measurements follow
@@ -16,7 +17,9 @@ in batches of five, the five best scores at once. A hit is a molecule of the bes
 Delaney and FreeSolv small values are wanted, as published. Shares leave the hits of the start out, as published. Unlike
 there, all methods share their starts, networks take gradient steps at every size, the nearest neighbour measures
 batches of five as everybody else, and the whole pool is scored (there 1 000 molecules at most, which matters for BACE).
-The published shares of Delaney count five random molecules of the start as found, about 0.006 of the hits.
+The published shares of Delaney count five random molecules of the start as found, about 0.006 of the hits. Two more
+differences: our bound takes the deviation of the function, theirs that of a new measurement; our Gaussian process and
+NGBoost learn from all that is measured, theirs from 85 % of it.
 
 One task is one campaign. It yields a row at each checkpoint, with the model's scores on the held-out molecules (the
 published test part): those uses are logged in results/bo_test_log.csv. ``like_start`` is the mean, over the molecules
@@ -45,6 +48,7 @@ from numpy.typing import ArrayLike
 import reproduce_dionysus as dionysus
 from course_lib.acquire import campaign, nearest_neighbour
 from course_lib.evaluate import t_interval
+from course_lib.models import GPRegressor
 from course_lib.splits import GroupShuffleSplit, assert_no_leak
 from full_run import FullRun, Stage
 
@@ -180,6 +184,28 @@ def tasks(
     )
 
 
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def shuffled(name: str, start: int, method: str) -> Iterator[dict]:
+    """Run lesson 07's campaign with the descriptors of a share of the molecules exchanged, anew for each start.
+
+    ``lead`` is the share of the hits found less that which chance finds of the hits left after the start.
+    """
+    share, (pool, _) = float(method), divide(name)
+    X, y = dionysus.features(name, "mordred")[pool], dionysus.read(name).y[pool]
+    rng = np.random.default_rng(start)
+    rows = rng.permutation(len(X))[: int(share * len(X))]
+    wrong = X.copy()
+    wrong[rows] = X[rng.permutation(rows)]
+    sizes = {"n_init": 20, "budget": 40, "batch_size": 5}
+    found = campaign(GPRegressor(n_restarts=0), wrong, y, **sizes, batch="top", random_state=start)
+    hits, new = found.hit_fraction()[-1], found.hit_fraction(count_start=False)[-1]
+    chance = sizes["budget"] / (len(y) - sizes["n_init"]) * (1 - (hits - new))
+    yield {"wrong": share, "new_hits": new, "chance": chance, "lead": new - chance}
+
+
+CAMPAIGNS = ("campaigns", "surrogates", "acquisitions")  # stages whose rows are checkpoints of a campaign
 RUN = FullRun(
     "bo",
     ("set", "start", "method"),
@@ -190,6 +216,9 @@ RUN = FullRun(
         ),
         "surrogates": Stage(one_campaign, tasks(FEW, SLOW, lambda name: (published_rule(name),))),
         "acquisitions": Stage(one_campaign, tasks(FEW, SLOW, other_rules)),
+        "shuffled": Stage(
+            shuffled, tuple(("permittivity", start, str(share)) for start in range(STARTS) for share in SHARES)
+        ),
     },
 )
 
@@ -213,7 +242,9 @@ def c7(part: pd.DataFrame) -> dict | None:
     """Hits early, greedy less aware, and R2 at half the budget, aware less greedy, from the margin; the smaller counts.
 
     Aware is the mean of the rules that look at the uncertainty. Beside them stand the differences from the one that is
-    best in each, and how much more greedy's picks are like the start.
+    best in each, and how much more greedy's picks are like the start. EI and its logarithm pick the same molecules
+    unless EI underflows, so EI counts twice in that mean; the parts ``_once`` count it once. (They were added after the
+    first 60 campaigns had shown how seldom it underflows, and decide nothing.)
     """
     gp = part[(part["model"] == "GP") & (part["on"] == "mordred")]
     if gp["set"].iloc[0] in dionysus.BINARY:
@@ -223,13 +254,15 @@ def c7(part: pd.DataFrame) -> dict | None:
         return gp[gp["spent"] == spent].groupby("acquisition")[what].mean()
 
     early, r2, like = mean(BUDGET // 4, "new_hits"), mean(BUDGET // 2, "r2"), mean(BUDGET // 2, "like_start")
-    aware = list(AWARE)
+    aware, once = list(AWARE), ["ucb", "log-EI"]
     parts = {"early": early["greedy"] - early[aware].mean() - 0.02, "model": r2[aware].mean() - r2["greedy"] - 0.02}
     return {
         "estimate": float(min(parts.values())),
         **parts,
         "early_from_best": early["greedy"] - early[aware].max(),
         "model_from_best": r2[aware].max() - r2["greedy"],
+        "early_once": early["greedy"] - early[once].mean() - 0.02,
+        "model_once": r2[once].mean() - r2["greedy"] - 0.02,
         "more_like_start": like["greedy"] - like[aware].mean(),
     }
 
@@ -248,7 +281,8 @@ def shares(table: pd.DataFrame, spent: int) -> pd.DataFrame:
 def compared(table: pd.DataFrame) -> pd.DataFrame:
     """Shares at the end, by the published rule, beside the published ones.
 
-    ``reaches`` says whether ours is at least the published share less one standard error of it.
+    ``reaches`` says whether ours is at least the published share less one standard error of it, ``gain`` by how much
+    ours is larger: at least 0.2 is expected of the neural surrogates on Delaney, since they take gradient steps here.
     """
     found = shares(table, BUDGET)
     rule = found["set"].map(published_rule)
@@ -259,12 +293,15 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     published["published_se"] = (published["high"] - published["low"]) / (2 * 1.96)  # theirs is a normal interval
     keys = ["set", "model", "feature"]
     found = found.merge(published[[*keys, "published", "published_se"]], on=keys, validate="one_to_one")
-    return found.assign(reaches=found["hits"] >= found["published"] - found["published_se"])
+    return found.assign(
+        reaches=found["hits"] >= found["published"] - found["published_se"],
+        gain=found["hits"] - found["published"],
+    )
 
 
 def primaries() -> dict[str, pd.DataFrame]:
     """Compute the primary endpoint of each claim whose campaigns are all done: one row a set."""
-    found, table = {}, pd.concat([RUN.read(stage) for stage in RUN.stages], ignore_index=True)
+    found, table = {}, pd.concat([RUN.read(stage) for stage in CAMPAIGNS], ignore_index=True)
     of_c7 = {task for task in RUN.stages["campaigns"].tasks if task[2].startswith("GP mordred")}
     if RUN.done("campaigns") >= of_c7:
         RUN.write("compared", compared(table))
@@ -289,7 +326,7 @@ def main() -> None:
     if not options.summary:
         for name in options.sets:
             if name in dionysus.PUBLISHED:
-                for stage in options.stages:
+                for stage in set(options.stages) & set(CAMPAIGNS):
                     RUN.log_test_use(set=name, stage=stage)
             dionysus.features(name, "mordred")  # into the cache
         begins = tuple(options.methods)

@@ -65,7 +65,7 @@ def test_a_model_runs_through_a_campaign_and_is_scored_on_the_held_out(monkeypat
 
 
 def test_every_task_names_a_set_a_model_and_an_acquisition():
-    for stage in bo.RUN.stages.values():
+    for stage in (bo.RUN.stages[name] for name in bo.CAMPAIGNS):
         assert len(set(stage.tasks)) == len(stage.tasks)
         for name, start, method in stage.tasks:
             model, feature, acquisition = method.split(" ", 2)
@@ -156,6 +156,7 @@ def test_shares_stand_beside_the_published_ones():
     assert delaney["hits"] == pytest.approx(0.8, abs=0.01)
     assert not delaney["reaches"]
     assert found.loc[("delaney", "BNN", "mordred"), "reaches"]  # 0.72 against 0.42
+    assert found.loc[("delaney", "BNN", "mordred"), "gain"] == pytest.approx(0.30, abs=0.01)
     half = bo.shares(lines(HITS, 125), 125)
     assert (half["low"] < half["hits"]).all()
     assert bo.shares(lines(HITS, 125), 250).empty
@@ -172,3 +173,12 @@ def test_both_claims_are_decided_in_the_family_of_the_others(tmp_path, monkeypat
     dionysus.decide()
     verdicts = pd.read_csv(tmp_path / "dionysus_claims.csv").set_index("claim")["verdict"]
     assert verdicts.to_dict() == {"C6": "holds", "C7": "does not hold"}
+
+
+def test_a_surrogate_with_shuffled_descriptors_loses_its_lead():
+    (right,), (wrong,) = (list(bo.shuffled("permittivity", 0, share)) for share in ("0.0", "1.0"))
+    assert (right["wrong"], wrong["wrong"]) == (0, 1)
+    assert right["lead"] > 0.08 > wrong["lead"]
+    for row in (right, wrong):
+        assert row["lead"] == pytest.approx(row["new_hits"] - row["chance"])
+    assert right["chance"] == wrong["chance"] == pytest.approx(40 / 721, abs=0.01)
