@@ -150,7 +150,7 @@ def one_campaign(name: str, start: int, method: str) -> Iterator[dict]:
         )
     history, new = found.history, found.hit_fraction(count_start=False)
     bits, picked = dionysus.features(name, "morgan")[pool], history["molecule"].to_numpy()
-    likeness = np.max([nearest_neighbour(bits[picked[n_init:]], bits[row]) for row in picked[:n_init]], axis=0)
+    likeness = nearest_neighbour(bits[picked[n_init:]], bits[picked[:n_init]])
     for spent in CHECKPOINTS:
         row = history.iloc[n_init + spent - 1]
         yield {
@@ -268,12 +268,16 @@ def c7(part: pd.DataFrame) -> dict | None:
 
 
 def shares(table: pd.DataFrame, spent: int) -> pd.DataFrame:
-    """Mean share of the hits after so many measurements with its 95 % interval over the starts; a row a campaign."""
+    """Mean share of the hits after so many measurements with its 95 % interval over the starts; a row a campaign.
+
+    ``of_left`` is the mean share of the hits that the start had left: 1 when every start found all of them.
+    """
     rows, keys = [], ["set", "model", "on", "acquisition"]
     for key, part in table[table["spent"] == spent].groupby(keys, sort=False):
         if len(part) > 1:
             found = t_interval(part["new_hits"])
             figures = {"hits": found.estimate, "low": found.low, "high": found.high, "se": found.se}
+            figures["of_left"] = (part["new_hits"] / (1 - (part["hits"] - part["new_hits"]))).mean()
             rows.append({**dict(zip(keys, key, strict=True)), "n_starts": len(part), **figures})
     return pd.DataFrame(rows)
 
@@ -283,6 +287,8 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
     ``reaches`` says whether ours is at least the published share less one standard error of it, ``gain`` by how much
     ours is larger: at least 0.2 is expected of the neural surrogates on Delaney, since they take gradient steps here.
+    Where ``of_left`` is 1, a campaign has found whatever there was to find, and what still parts the two shares is how
+    many hits the starts happened to hold.
     """
     found = shares(table, BUDGET)
     rule = found["set"].map(published_rule)

@@ -13,6 +13,7 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
 from scipy.special import erfcx, ndtr
 
 __all__ = [
@@ -193,28 +194,28 @@ def thompson(samples: ArrayLike, *, maximise: bool = True) -> np.ndarray:
     return greedy(samples, maximise=maximise)
 
 
-def nearest_neighbour(X: ArrayLike, best_row: ArrayLike) -> np.ndarray:
-    """Similarity to the best molecule so far: no model, a chemist's habit.
+def nearest_neighbour(X: ArrayLike, best: ArrayLike) -> np.ndarray:
+    """Similarity to the best molecule so far, or to the nearest of several: no model, a chemist's habit.
 
     Parameters
     ----------
     X : array-like of shape (n, p)
         Fingerprint bits, or descriptors on a common scale.
-    best_row : array-like of shape (p,)
+    best : array-like of shape (p,) or (m, p)
 
     Returns
     -------
     ndarray of shape (n,)
         Tanimoto similarity for bits (0 and 1 only), else minus the Euclidean distance.
     """
-    X, best_row = np.asarray(X, dtype=float), np.asarray(best_row, dtype=float)
-    if X.ndim != 2 or best_row.shape != X.shape[1:]:
-        raise ValueError(f"X has shape {X.shape}, best_row {best_row.shape}: give one row with the columns of X")
-    if np.isin(X, (0.0, 1.0)).all():
-        common = X @ best_row
-        either = X.sum(axis=1) + best_row.sum() - common
-        return np.where(either > 0, common / np.maximum(either, 1), 1.0)
-    return -np.sqrt(((X - best_row) ** 2).sum(axis=1))
+    X, best = np.asarray(X, dtype=float), np.atleast_2d(np.asarray(best, dtype=float))
+    if X.ndim != 2 or best.shape[1:] != X.shape[1:]:
+        raise ValueError(f"X has shape {X.shape}, best {best.shape}: give rows with the columns of X")
+    if ((X == 0) | (X == 1)).all():
+        common = X @ best.T
+        either = X.sum(axis=1)[:, None] + best.sum(axis=1) - common
+        return np.where(either > 0, common / np.maximum(either, 1), 1.0).max(axis=1)
+    return -cdist(X, best).min(axis=1)
 
 
 ACQUISITIONS: dict[str, Callable | None] = {

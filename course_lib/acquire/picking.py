@@ -216,7 +216,7 @@ def pick(
         else:
             table = Inputs().fit_transform(X) if np.ndim(X) == 2 else morgan(X).to_numpy(dtype=float)
             tied = measured[y == y.max()]  # of two classes all positives
-            scores = np.max([nearest_neighbour(table[candidates], table[row]) for row in tied], axis=0)
+            scores = nearest_neighbour(table[candidates], table[tied])
         return _table(candidates, nothing, nothing, scores[None], k)
     found = beliefs(model, X[candidates])
     name = acquisition if isinstance(acquisition, str) else getattr(acquisition, "__name__", "your function")

@@ -550,8 +550,10 @@ lines, columns = -(-len(panels) // 2), min(2, len(panels))
 figure, axes = plt.subplots(
     lines, columns, figsize=(6 * columns, 4.4 * lines), squeeze=False, layout="constrained"
 )
+DRAWN = ("GP", "NGBoost", "BNN", "SNGP", "network", "ensemble", "GNN-GP", "ridge")
 for ax, (name, part) in zip(axes.flat, panels.items(), strict=False):
-    curve = part.groupby(["cell", "n"], sort=False)["skill"].agg(["mean", "min", "max"])
+    drawn = part[part["cell"].isin(DRAWN)]
+    curve = drawn.groupby(["cell", "n"], sort=False)["skill"].agg(["mean", "min", "max"])
     plots.learning_curve(
         curve.reset_index(), x="n", label="cell", low="min", high="max", title=name,
         ylabel="AUROC" if "auroc" in part and part["auroc"].notna().any() else "R2", ax=ax,
@@ -560,9 +562,12 @@ for ax, (name, part) in zip(axes.flat, panels.items(), strict=False):
 for ax in axes.flat[len(panels) :]:
     ax.axis("off")
 if sizes is not None:
+    for name, part in sizes.groupby("set", sort=False):
+        measure = "AUROC" if part["auroc"].notna().any() else "R2"
+        print(f"full run, {name}: {measure}, mean of {part['split'].nunique()} draws")
+        print_table(part.pivot_table(index="cell", columns="n", values="skill"), "{:.2f}")
     print("full run, miscalibration area, mean over draws and regression sets")
-    areas = sizes.pivot_table(index="n", columns="cell", values="ama", sort=False).sort_index()
-    print_table(areas, "{:.2f}")
+    print_table(sizes.pivot_table(index="cell", columns="n", values="ama"), "{:.2f}")
 
 # %% [markdown]
 # **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a logarithmic

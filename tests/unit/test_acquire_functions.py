@@ -147,6 +147,9 @@ def test_nearest_neighbour_is_tanimoto_on_bits_and_distance_elsewhere():
     bits = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
     assert nearest_neighbour(bits, bits[0]) == pytest.approx([1, 2 / 3, 0, 0])
     assert nearest_neighbour([[0.0, 3.0], [4.0, 0.0]], [0.0, 0.0]).tolist() == [-3, -4]
+    # of several the nearest counts
+    assert nearest_neighbour(bits, bits[[0, 2]]) == pytest.approx([1, 2 / 3, 1, 0])
+    assert nearest_neighbour([[0.0, 3.0], [4.0, 0.0]], [[0.0, 0.0], [4.0, 1.0]]).tolist() == [-3, -1]
 
 
 def test_errors_name_the_row():
@@ -165,7 +168,7 @@ def test_errors_name_the_row():
     for kappa in (-1, np.nan, "2"):
         with pytest.raises(ValueError, match="kappa is .*give a number of 0 or more"):
             upper_confidence_bound([0], [1], kappa=kappa)
-    with pytest.raises(ValueError, match=r"best_row \(3,\): give one row with the columns of X"):
+    with pytest.raises(ValueError, match=r"best \(1, 3\): give rows with the columns of X"):
         nearest_neighbour([[0, 1]], [0, 1, 1])
 
 

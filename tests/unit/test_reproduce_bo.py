@@ -81,11 +81,12 @@ def test_every_task_names_a_set_a_model_and_an_acquisition():
 # --- endpoints of C6 and C7: (changes to a table that holds) ---
 def lines(rows: dict[tuple[str, str, str], float], spent: int, sets=bo.SETS, **columns) -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"set": name, "start": start, "model": model, "on": feature, "acquisition": "greedy" if name == "bace" else arm,
          "spent": spent, "new_hits": share + rng.normal(scale=0.001), "n_hits": 100, "like_start": 0.3, **columns}
         for name in sets for start in range(5) for (model, feature, arm), share in rows.items()
     )  # fmt: skip
+    return table.assign(hits=table["new_hits"] + 0.05)
 
 
 HITS = {
@@ -154,6 +155,7 @@ def test_shares_stand_beside_the_published_ones():
     delaney = found.loc[("delaney", "GP", "mordred")]
     assert delaney["published"] == 0.9533
     assert delaney["hits"] == pytest.approx(0.8, abs=0.01)
+    assert delaney["of_left"] == pytest.approx(0.8 / 0.95, abs=0.01)
     assert not delaney["reaches"]
     assert found.loc[("delaney", "BNN", "mordred"), "reaches"]  # 0.72 against 0.42
     assert found.loc[("delaney", "BNN", "mordred"), "gain"] == pytest.approx(0.30, abs=0.01)

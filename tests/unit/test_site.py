@@ -178,14 +178,16 @@ def test_reproduction_waits_for_its_tables_and_then_compares(tmp_path):
             "gap_their_rule": 0.05, "calibrated": True}  # fmt: skip
     pd.DataFrame([cell]).to_csv(tmp_path / "dionysus_compared.csv", index=False)
     shares = {"set": "bace", "model": "random", "on": "none", "published": 0.2, "hits": 0.3, "low": 0.25, "high": 0.35}
-    pd.DataFrame([shares | {"n_starts": 30, "reaches": True}]).to_csv(tmp_path / "bo_compared.csv", index=False)
+    pd.DataFrame([shares | {"of_left": 0.32, "n_starts": 30, "reaches": True}]).to_csv(
+        tmp_path / "bo_compared.csv", index=False
+    )
     compared = {"table": "depth", "model": "m", "prior": "", "measure": "sharpe", "published": 0.5}
     pd.DataFrame(
         [compared | {"estimate": 0.4, "low": 0.3, "high": 0.5}, compared | {"estimate": None, "low": None}]
     ).to_csv(tmp_path / "panel_compared.csv", index=False)
     text = site_pages.reproduction(tmp_path)
     assert "| R2 | 0.900 (0.800 to 0.950) | 0.123 (0.100 to 0.200) | no | 0.100 | 0.050 | yes |" in text
-    assert "| bace | random | none | 0.200 | 0.300 (0.250 to 0.350) | 30 | yes |" in text
+    assert "| bace | random | none | 0.200 | 0.300 (0.250 to 0.350) | 0.320 | 30 | yes |" in text
     assert "| 0.5 | 0.4 (0.3 to 0.5) |" in text
 
 
