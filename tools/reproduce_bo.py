@@ -255,14 +255,14 @@ def c7(part: pd.DataFrame) -> dict | None:
 
     early, r2, like = mean(BUDGET // 4, "new_hits"), mean(BUDGET // 2, "r2"), mean(BUDGET // 2, "like_start")
     aware, once = list(AWARE), ["ucb", "log-EI"]
-    parts = {"early": early["greedy"] - early[aware].mean() - 0.02, "model": r2[aware].mean() - r2["greedy"] - 0.02}
+    parts = {"early": early["greedy"] - early[aware].mean() - 0.02, "poorer": r2[aware].mean() - r2["greedy"] - 0.02}
     return {
         "estimate": float(min(parts.values())),
         **parts,
         "early_from_best": early["greedy"] - early[aware].max(),
-        "model_from_best": r2[aware].max() - r2["greedy"],
+        "poorer_from_best": r2[aware].max() - r2["greedy"],
         "early_once": early["greedy"] - early[once].mean() - 0.02,
-        "model_once": r2[once].mean() - r2["greedy"] - 0.02,
+        "poorer_once": r2[once].mean() - r2["greedy"] - 0.02,
         "more_like_start": like["greedy"] - like[aware].mean(),
     }
 

@@ -248,7 +248,8 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     ``calibrated``: the miscalibration area (ECE) is one that 19 of 20 perfect models would have, or, by the study's own
     rule, at most the published one. ``rank``: Kendall's correlation of error and predicted deviation (regression).
     ``log_loss`` (classes) has no published figure; ``log_loss_perfect_high`` is what 19 of 20 models stay below whose
-    probabilities are true.
+    probabilities are true. ``mean_z2`` says why a cell of a regression is not calibrated: below 1 its intervals are too
+    wide, above 1 too narrow, and near 1 the errors are not normal.
     """
     wide = pd.read_csv(Path(__file__).resolve().parents[1] / "data" / "dionysus_published.csv")
     wide = wide.rename(columns={"feature": "on"}).pivot(
@@ -282,7 +283,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
                 "rank": row["kendall"],
                 "rank_low": row["kendall_low"],
                 "rank_high": row["kendall_high"],
-                **{column: row[column] for column in (*LOG_LOSS, "n_train", "n_removed")},
+                **{column: row[column] for column in (*LOG_LOSS, "coverage95", "mean_z2", "n_train", "n_removed")},
                 "calibrated": row[gap] <= row[f"{gap}_perfect_high"] or row[f"{gap}_dionysus"] <= theirs["value", gap],
             }
         )

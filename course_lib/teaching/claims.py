@@ -464,7 +464,10 @@ class Claim:
             parts = pd.read_csv(path)
             mine = parts[parts["claim"] == self.id].drop(columns="claim").dropna(axis=1, how="all")
             if len(mine):
-                print("\n" + mine.round(3).to_string(index=False))
+                text = mine.round(3).to_string(index=False)
+                if text.index("\n") > 94:  # parts downwards, units across
+                    text = mine.set_index(mine.columns[0]).rename_axis(None).T.round(3).to_string()
+                print("\n" + text)
         sentences = {
             UNDECIDED: "These data do not settle it.",
             OPEN: "The full run is still to come.",

@@ -200,7 +200,8 @@ def test_c1_leaves_out_a_model_without_an_epistemic_part():
 def test_published_cells_stand_beside_ours_both_ways():
     cell = {"set": "delaney", "model": "GP", "on": "mordred", "r2": 0.9, "r2_low": 0.85, "r2_high": 0.95,
             "ama": 0.03, "ama_dionysus": 0.2, "ama_perfect_high": 0.05,
-            "kendall": 0.2, "kendall_low": 0.1, "kendall_high": 0.3, "n_train": 9, "n_removed": 1}  # fmt: skip
+            "kendall": 0.2, "kendall_low": 0.1, "kendall_high": 0.3, "n_train": 9, "n_removed": 1,
+            "mean_z2": 0.6, "coverage95": 0.98}  # fmt: skip
     classes = {"set": "bace", "model": "NGBoost", "on": "morgan", "auroc": 0.7, "auroc_low": 0.6, "auroc_high": 0.8,
                "ece": 0.2, "ece_dionysus": 0.05, "ece_perfect_high": 0.1,
                "log_loss": 0.5, "log_loss_low": 0.4, "log_loss_high": 0.6, "log_loss_perfect_high": 0.55}  # fmt: skip

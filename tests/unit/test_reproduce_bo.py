@@ -138,7 +138,7 @@ def test_c7_needs_hits_early_and_a_poorer_model(greedy_early, greedy_r2, holds):
     table = gp_table(early, {"greedy": greedy_r2, "ucb": 0.60, "EI": 0.70, "log-EI": 0.80})
     found = dionysus.units(table[table["set"] != "bace"], bo.c7)
     assert found["early_from_best"].to_numpy() == pytest.approx(greedy_early - 0.50, abs=0.01)
-    assert found["model_from_best"].to_numpy() == pytest.approx(0.80 - greedy_r2)
+    assert found["poorer_from_best"].to_numpy() == pytest.approx(0.80 - greedy_r2)
     assert (found["estimate"] > 0).all() == holds
     assert (found["estimate"] < 0).all() != holds
 

@@ -15,6 +15,7 @@ from course_lib.models import tune
 from course_lib.splits import GroupKFold, LeakError
 
 ENDS = ("O", "c1ccccc1", "C1CCCCC1", "c1ccncc1", "c1ccoc1", "C1CC1")  # six scaffolds
+RESULTS = full_run.RESULTS
 CHAINS = np.array(["C" * n + end for n in range(1, 17) for end in ENDS], dtype=object)
 LENGTH = np.repeat(np.arange(1.0, 17.0), len(ENDS))
 N = len(CHAINS)
@@ -169,3 +170,22 @@ def test_every_model_can_be_tuned_by_its_own_space(kind, model, binary):
     )  # fmt: skip
     assert set(found.best_params) == set(type(plain).TUNE_SPACE)
     assert np.isfinite(found.history["score"]).all()
+
+
+# --- what the run has shown ---
+def test_every_network_learns_from_120_molecules():
+    """Half a batch of the published study, whose networks took no step there."""
+    table = pd.read_csv(RESULTS / "dionysus_few.csv")
+    means = table.groupby(["model", "on"])["r2"].agg(["mean", "size"])
+    assert set(means.index) == {(name, on) for on, names in dionysus.NETWORKS.items() for name in names}
+    assert (table["n_train"] == dionysus.N_FEW).all()
+    assert (means["size"] == dionysus.DRAWS).all()
+    assert (means["mean"] >= 0.5).all()
+
+
+def test_every_published_cell_is_reached_and_a_cell_that_is_not_calibrated_says_why():
+    table = pd.read_csv(RESULTS / "dionysus_compared.csv")
+    assert len(table) == 39
+    assert table["reaches"].all()
+    missed = table[~table["calibrated"]]
+    assert (missed["mean_z2"].notna() | missed["log_loss"].notna()).all()

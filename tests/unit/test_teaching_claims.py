@@ -234,6 +234,13 @@ def test_a_settled_claim_shows_its_parts_and_what_the_verdict_means(results, cap
     assert printed.endswith("\nIt holds.\n")
     assert "octane     0.123   0.2" in printed
     assert "logp" not in printed
+    parts.assign(**{f"a part with a long name {n}": 0.5 for n in range(5)}).to_csv(
+        results / "tg_claim_parts.csv", index=False
+    )
+    claim("A3").settle({"holds": "It holds.", "does not hold": "It fails."})
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 96
+    assert "a part with a long name 4   0.500" in printed
 
 
 def test_a_secondary_endpoint_is_not_taken_for_the_verdict(results):
