@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+import types
 from pathlib import Path
 
 import matplotlib
@@ -163,6 +165,33 @@ def test_a_table_that_is_not_there_is_said_and_a_table_of_classes_has_auroc(resu
     (row,) = full("dionysus_random").to_dict("records")
     assert (row["skill"], row["cell"]) == (0.8, "ensemble morgan")
     assert np.isnan(row["ama"])
+
+
+def test_tabpfn_learns_from_the_draws_and_is_asked_of_their_test_molecules(monkeypatch):
+    """With a stand-in of the same calls: the weights cannot be had everywhere."""
+    asked = []
+
+    class TabPFNRegressor:
+        def __init__(self, *, model_path, device, random_state):
+            asked.append((model_path, device, random_state))
+
+        def fit(self, X, y):
+            self.slope = y[0] / X[0, 0]
+            asked.append(len(y))
+            return self
+
+        def predict(self, X):
+            return self.slope * X[:, 0]
+
+    monkeypatch.setitem(sys.modules, "tabpfn", types.SimpleNamespace(TabPFNRegressor=TabPFNRegressor))
+    X = np.arange(1.0, 21.0)[:, None]
+    splits = {draw: (np.arange(15), np.arange(15, 20)) for draw in (0, 1)}
+    data = types.SimpleNamespace(groups=np.arange(20))
+    (tabpfn_r2,) = from_lesson(
+        "tabpfn_r2", splits=splits, data=data, X=X, y=3 * X[:, 0], evaluate=evaluate, assert_no_leak=assert_no_leak
+    )
+    assert tabpfn_r2("w.ckpt", 10) == [1.0, 1.0]
+    assert asked == [("w.ckpt", "cpu", 0), 10, ("w.ckpt", "cpu", 1), 10]
 
 
 def test_the_guide_names_all_cells_that_are_level_with_the_best():
