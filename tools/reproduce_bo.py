@@ -8,7 +8,7 @@
 stage          campaigns
 campaigns      Gaussian processes with every acquisition, random and nearest neighbour: 30 starts
 surrogates     the models that take minutes a campaign, with the published acquisition: the first 5 of these starts
-acquisitions   the same models with log-EI (which EI follows pick by pick) and greedy: the first 3; no claim rests on it
+acquisitions   the same models with log-EI (which EI follows pick by pick) and greedy on the published sets: the first 3
 shuffled       lesson 07's game on permittivity: a share of the molecules carries the descriptors of others; 30 starts
 
 The protocol is DIONYSUS's. The pool is the training and validation molecules of the published split (of permittivity
@@ -215,7 +215,10 @@ RUN = FullRun(
             tasks(STARTS, PROCESSES, lambda name: (published_rule(name), *other_rules(name)), BASELINES),
         ),
         "surrogates": Stage(one_campaign, tasks(FEW, SLOW, lambda name: (published_rule(name),))),
-        "acquisitions": Stage(one_campaign, tasks(3, SLOW, lambda name: other_rules(name)[1:])),
+        "acquisitions": Stage(
+            one_campaign,
+            tasks(3, SLOW, lambda name: other_rules(name)[1:] if name in dionysus.PUBLISHED else ()),
+        ),
         "shuffled": Stage(
             shuffled, tuple(("permittivity", start, str(share)) for start in range(STARTS) for share in SHARES)
         ),

@@ -44,7 +44,7 @@ BINARY = {"bace", "flammable"}
 FEATURES = ("morgan", "mordred", "graph")
 SIZES = (25, 50, 100, 200, 300, 500)
 N_FEW, DRAWS = 120, 5  # of stage few: less than half of the study's batch
-EVALUATIONS = 15  # of each search over hyperparameters
+EVALUATIONS = 10  # of each search over hyperparameters
 PACKAGES = (
     "numpy", "scikit-learn", "torch", "gpytorch", "pyro-ppl", "ngboost", "rdkit", "mordredcommunity",
     "chemicals",
