@@ -248,6 +248,7 @@ def learning_curve(
     units: str = "",
     title: str = "",
     log: bool = True,
+    order: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Score against training size, one line a model, with its interval as a band.
@@ -262,6 +263,8 @@ def learning_curve(
         The units are those of y.
     log : bool
         Logarithmic x axis, marked at the sizes that were run.
+    order : sequence of str, optional
+        All labels, in order: each then keeps its colour and marker in every panel, also where some are missing.
     ax : matplotlib Axes, optional
 
     Returns
@@ -271,16 +274,18 @@ def learning_curve(
     Raises
     ------
     ValueError
-        When a column is missing.
+        When a column is missing, or a label is not in ``order``.
     """
     missing = [name for name in (x, y) if name not in table.columns]
     if missing:
         raise ValueError(f"the table has no column {missing[0]!r}: there are {', '.join(map(str, table.columns))}")
     ax = _axes(ax, 7.6, 4.2)
-    parts = table.groupby(label, sort=False) if label in table.columns else [("", table)]
-    for number, (name, part) in enumerate(parts):
-        part = part.sort_values(x)
-        style = _style(number)
+    parts = dict(list(table.groupby(label, sort=False))) if label in table.columns else {"": table}
+    if order is not None and (unknown := set(parts) - set(order)):
+        raise ValueError(f"{sorted(unknown)[0]!r} is not in order: name all labels")
+    names = list(parts if order is None else order)
+    for name in sorted(parts, key=names.index):
+        part, style = parts[name].sort_values(x), _style(names.index(name))
         ax.plot(part[x], part[y], markersize=5, linewidth=1.6, label=_wrap(name, 30), **style)
         if low in part.columns and high in part.columns:
             ax.fill_between(part[x], part[low], part[high], color=style["color"], alpha=0.15, linewidth=0)

@@ -273,13 +273,15 @@ def c7(part: pd.DataFrame) -> dict | None:
 def shares(table: pd.DataFrame, spent: int) -> pd.DataFrame:
     """Mean share of the hits after so many measurements with its 95 % interval over the starts; a row a campaign.
 
-    ``of_left`` is the mean share of the hits that the start had left: 1 when every start found all of them.
+    ``of_left`` is the mean share of the hits that the start had left: 1 when every start found all of them. ``most`` is
+    the largest share that so many measurements can find.
     """
     rows, keys = [], ["set", "model", "on", "acquisition"]
     for key, part in table[table["spent"] == spent].groupby(keys, sort=False):
         if len(part) > 1:
             found = t_interval(part["new_hits"])
             figures = {"hits": found.estimate, "low": found.low, "high": found.high, "se": found.se}
+            figures["most"] = min(1.0, spent / part["n_hits"].iloc[0])
             figures["of_left"] = (part["new_hits"] / (1 - (part["hits"] - part["new_hits"]))).mean()
             rows.append({**dict(zip(keys, key, strict=True)), "n_starts": len(part), **figures})
     return pd.DataFrame(rows)

@@ -69,7 +69,8 @@ class Campaign:
 
     def __repr__(self) -> str:
         found, rounds = int(self.history["hit"].sum()), int(self.history["round"].max())
-        return f"<Campaign: {len(self.history)} measured in {rounds} rounds, {found} of {self.n_hits} hits found>"
+        hits = f"{found} of {self.n_hits} hits, the start's included"
+        return f"<Campaign: {len(self.history)} measured in {rounds} rounds, {hits}>"
 
 
 def _pool(model: Any, X: ArrayLike, y: ArrayLike, hits, maximise: bool, noise: float | None):

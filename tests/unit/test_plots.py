@@ -188,6 +188,18 @@ def test_score_distribution_shows_every_score():
         plots.score_distribution({"a": []})
 
 
+def test_a_name_keeps_its_style_where_others_are_missing():
+    both, one = curve(), curve().query("model != 'mean'")
+    order = sorted(both["model"].unique(), key=lambda name: name != "mean")
+    styles = [
+        {line.get_label(): line.get_color() for line in plots.learning_curve(table, order=order).lines}
+        for table in (both, one)
+    ]
+    assert styles[1].items() < styles[0].items()
+    with pytest.raises(ValueError, match="is not in order: name all labels"):
+        plots.learning_curve(both, order=order[1:])
+
+
 def test_learning_curve_shows_means_and_bands():
     table = curve()
     ax = plots.learning_curve(table, units="K")

@@ -153,8 +153,8 @@ def _paired(answer: Any, **context: Any) -> Verdict:
     if np.allclose(given, truth, rtol=1e-4):
         wide = np.ptp(_interval(FIRST, SECOND, se=_unpaired))
         return right(
-            f"Start by start the interval is {np.ptp(truth):.3f} wide; without the pairing it would be {wide:.3f}. "
-            "That is what shared starts are for."
+            f"On the made-up shares of this check the interval is {np.ptp(truth):.3f} wide start by start; without the "
+            f"pairing it would be {wide:.3f}. That is what shared starts are for."
         )
     for name, function in _INTERVALS.items():
         if np.allclose(given, function(FIRST, SECOND), rtol=1e-4):
