@@ -229,11 +229,12 @@ def published(name: str, number: int, kind: str) -> Iterator[dict]:
         if binary:
             for measure in (evaluate.ece, evaluate.log_loss):
                 reference = evaluate.perfect_reference(measure, p=np.clip(prediction, 1e-6, 1 - 1e-6), random_state=0)
-                row[f"{measure.__name__}_perfect_high"] = float(np.quantile(reference, 0.95))
+                ends = ("low", 0.05), ("high", 0.95)
+                row |= {f"{measure.__name__}_perfect_{end}": float(np.quantile(reference, q)) for end, q in ends}
         yield {**row, "n_train": len(train), "n_test": len(test), "n_removed": int((part != "test").sum() - len(train))}
 
 
-LOG_LOSS = ("log_loss", "log_loss_low", "log_loss_high", "log_loss_perfect_high")
+LOG_LOSS = ("log_loss", "log_loss_low", "log_loss_high", "log_loss_perfect_low", "log_loss_perfect_high")
 
 
 def kendall(y: np.ndarray, mean: np.ndarray, std: np.ndarray) -> float:
@@ -247,7 +248,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     ``reaches``: the upper end of our bootstrap interval of R2 (AUROC) is at least the published figure.
     ``calibrated``: the miscalibration area (ECE) is one that 19 of 20 perfect models would have, or, by the study's own
     rule, at most the published one. ``rank``: Kendall's correlation of error and predicted deviation (regression).
-    ``log_loss`` (classes) has no published figure; ``log_loss_perfect_high`` is what 19 of 20 models stay below whose
+    ``log_loss`` (classes) has no published figure; ``log_loss_perfect_low`` and ``_high`` hold nine of ten models whose
     probabilities are true. ``mean_z2`` says why a cell of a regression is not calibrated: below 1 its intervals are too
     wide, above 1 too narrow, and near 1 the errors are not normal.
     """
