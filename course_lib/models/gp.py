@@ -464,14 +464,16 @@ class _Posterior:
         """Take natural-gradient steps until the latent means stand still; return whether they do.
 
         Full steps alone swing to and fro about the optimum in some directions, and settle at once in others; every
-        second step is therefore about half as long. A step that lowers the bound is halved.
+        second step is therefore about half as long. A step that lowers the bound is halved. Where the classes can be
+        told apart without a mistake the bound is too flat for that to end the swinging: when 20 steps have not made the
+        latent means move less, all that follow are half as long.
         """
         now = self._at(A, left, constant, self.b, self.w)
-        moved = np.inf
+        moved, longest, least, since = np.inf, 1.0, np.inf, 0
         for number in range(most):
             bound, in_mean, in_variance, latent = now[:4]
             w = -2 * in_variance
-            b, step = in_mean + w * latent, 0.55 if number % 2 else 1.0
+            b, step = in_mean + w * latent, longest * (0.55 if number % 2 else 1.0)
             while True:
                 sites = self.b + step * (b - self.b), self.w + step * (w - self.w)
                 now = self._at(A, left, constant, *sites)
@@ -482,6 +484,9 @@ class _Posterior:
             moved = float((now[3] - latent).abs().max())
             if moved < tolerance:
                 break
+            least, since = (moved, 0) if moved < least / 2 else (least, since + 1)
+            if since == 20:
+                longest, since = longest / 2, 0
         self.mean, self.covariance = now[5], torch.cholesky_inverse(now[4])
         return moved < tolerance
 

@@ -408,3 +408,14 @@ def test_classifier_on_raw_descriptors_and_on_lopsided_classes(classes):
     probability = GPClassifier(n_inducing=80).fit(frame, rare).predict_proba(frame)
     assert np.isfinite(probability).all()
     assert probability[:, 1].mean() == pytest.approx(rare.mean(), abs=0.03)
+
+
+@pytest.mark.parametrize("outputscale", [16.0, 1e4, 1e6])
+def test_classes_that_can_be_told_apart_without_a_mistake_settle(outputscale):
+    """As on an embedding that was learned on the same molecules: the bound is flat, and full steps swing for ever."""
+    rng, code = np.random.default_rng(0), np.arange(80) % 2
+    X = rng.normal(size=(80, 8))
+    X[:, 0] = (2 * code - 1) * (1 + rng.exponential(size=80))
+    model = GPClassifier(outputscale=outputscale, random_state=0).fit(X, code)
+    assert (model.predict(X) == code).all()
+    assert -20 < model.elbo_ < 0
