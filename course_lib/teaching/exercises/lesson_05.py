@@ -196,7 +196,7 @@ def _needed(answer: Any, **context: Any) -> Verdict:
     if given == [9, 19, 99]:
         return right(
             "With n molecules there are n + 1 places, and the place level * (n + 1) must not lie above n. So level / "
-            "(1 - level) molecules do, and then the bound is the largest error of them all. Ten molecules promise 90 %."
+            "(1 - level) molecules do, and then the bound is the largest error of them all. Nine are enough for 90 %."
         )
     if given == [10, 20, 100]:
         return wrong("One too many: the new molecule takes one of the 20 places, so 19 others are enough for 95 %.")
