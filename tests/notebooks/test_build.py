@@ -77,6 +77,8 @@ def built(tmp_path_factory):
     patch.setenv("OMP_NUM_THREADS", "7")
     patch.setenv("COURSE_MODE", "full")
     patch.setenv("MPLBACKEND", "agg")
+    import rdkit.RDConfig  # noqa: F401  (it sets RDBASE on its first import, which is not the doing of the build)
+
     before = dict(os.environ)
     first = build(source, draft=True)
     content = notebook_of(source).read_bytes()
