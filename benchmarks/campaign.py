@@ -15,6 +15,7 @@ was found, the start left out.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import warnings
 from functools import partial
@@ -43,14 +44,17 @@ def botorchs(X, y, fits: int, *, one_scale: bool = False) -> list[int]:
     from botorch.acquisition.analytic import LogExpectedImprovement
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
-    from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
+    from gpytorch.kernels import RBFKernel
     from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.priors import LogNormalPrior
 
     table, target = torch.tensor(X), -torch.tensor(y)[:, None]
     seed = np.random.SeedSequence(0).spawn(3)[0]  # the start that the course's campaign has
     measured = np.random.default_rng(seed).permutation(len(y))[:START].tolist()
     for number in range(fits):
-        kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=None) if one_scale else None
+        # BoTorch's own prior (Hvarfner et al. 2024), on one length scale
+        prior = LogNormalPrior(math.sqrt(2) + math.log(X.shape[1]) / 2, math.sqrt(3))
+        kernel = RBFKernel(lengthscale_prior=prior) if one_scale else None
         model = SingleTaskGP(table[measured], target[measured], covar_module=kernel)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         if number == fits - 1:
