@@ -27,11 +27,12 @@ from textwrap import fill
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 
 from course_lib import evaluate, plots, plots_uncertainty
 from course_lib.datasets import load
 from course_lib.evaluate import bootstrap_interval, perfect_reference
-from course_lib.featurize import mordred2d, morgan
+from course_lib.featurize import Descriptors, mordred2d, morgan
 from course_lib.models import DeepEnsembleRegressor, GPRegressor, NGBoostRegressor
 from course_lib.models.baselines import mean, ridge_counts
 from course_lib.results import full_run
@@ -67,11 +68,13 @@ NGBOOST = {"n_folds": 2, "n_estimators": 25, "learning_rate": 0.2} if fast() els
 #   (Bemis and Murcko). Whole scaffolds go to one side;
 # - *another family*: a **cluster** split. Molecules with similar descriptors form clusters, and whole clusters go to one
 #   side;
-# - *another family, with other values*: a cluster split by **structure and target** together. The lecture reports such
-#   "cluster sampling" from the study behind this lesson, DIONYSUS; ours is in its spirit;
-# - *a family that I have never touched*: **leave one cluster out**, with a few large clusters.
+# - *another family, with other values*: a cluster split by **structure and target** together, in the spirit of the
+#   lecture's "cluster sampling";
+# - *a family that I have never touched*: **leave one cluster out**, with a few large clusters;
+# - *a later molecule*: train on the past, test on what came later (a **time** split). It comes nearest to the daily use of a
+#   project. Our table has no dates, so we cannot show it.
 #
-# Our molecules have a measured heat of sublimation, as in lesson 05. Each of the five splits is one line.
+# Our molecules have a measured heat of sublimation, as in lesson 05. Each of the first five splits is one line.
 
 
 # %% tags=["nbval-check-output"]
@@ -106,6 +109,11 @@ for kind, folds in KINDS.items():
 # How new is a test molecule? Compare it with all training molecules and keep the most similar one. Two molecules are
 # compared by their **Tanimoto similarity**, the fingerprint bits that both have as a share of those that either has: 1
 # for the same bits, 0 for none in common.
+#
+# > **Predict first.** Which of the five splits puts its test molecules furthest from the training molecules?
+
+# %% tags=["predict"]
+my_prediction = ...  # a name, such as "scaffold"
 
 
 # %% tags=["nbval-check-output"]
@@ -123,7 +131,14 @@ for kind, folds in KINDS.items():
 print("similarity to the nearest training molecule")
 shown = pd.DataFrame(similar).quantile([0.1, 0.5, 0.9]).T
 shown.columns = ["lowest tenth", "median", "highest tenth"]
+show_prediction(my_prediction, shown["median"].idxmin())
 print_table(shown, "{:.2f}")
+# the same question in descriptors, from which the clusters are made: scaled columns, no gaps
+scaled = np.asarray(Descriptors().fit_transform(X[few]))
+print("distance to the nearest training molecule in scaled descriptors, median")
+for kind, folds in KINDS.items():
+    far = [cdist(scaled[test], scaled[train]).min(axis=1) for train, test in folds]
+    print(f"    {kind:22} {np.median(np.concatenate(far)):.1f}")
 
 # %%
 ax = plots.score_distribution(
@@ -138,8 +153,9 @@ ax = plots.score_distribution(
 # scaffold split furthest to the left; the three clouds of cluster splits lie between them. (At 1 lie molecules with the
 # same bits, which need not be the same molecule: bits do not count, as lesson 04 found.)
 #
-# The name of a split does not say how far its test lies away. Measure it. With the target among the features, clusters
-# are nearer to each other in structure: they have to part the values as well.
+# The name of a split does not say how far its test lies away. Measure it, and say by which yardstick. In fingerprint bits
+# the scaffold split is the furthest. In descriptors, from which the clusters were made, it is another one. Choose the
+# yardstick that your model sees.
 #
 # A number is not a molecule. Here is the test molecule that stands in the middle of each cloud, with its nearest one.
 
@@ -175,13 +191,14 @@ ax = plots.molecules(
 # Scaffold splits are a habit of drug research, where molecules have rings. A molecule without a ring has no scaffold, and
 # all of them together share the empty one. Count before you split.
 #
-# > **Predict first.** In which of these sets have more than half of the molecules no ring: heats of sublimation, flash
-# > points, octane numbers, permittivities? How many of the four?
+# > **Predict first.** In how many of these four sets do more than half of the molecules have no ring: heats of
+# > sublimation, flash points, octane numbers, permittivities?
 
 # %% tags=["predict"]
 my_prediction = ...  # data sets
 
 # %% tags=["nbval-check-output"]
+BENZENE = scaffold("c1ccccc1C")  # of all molecules whose only ring is benzene
 rows, said = {}, {}
 for name in ("sublimation", "flammable", "octane", "permittivity"):
     one = one_a_molecule(load(name))
@@ -194,6 +211,7 @@ for name in ("sublimation", "flammable", "octane", "permittivity"):
         "molecules": len(one),
         "without": without,
         "no scaffold": f"{without:.0%}",
+        "benzene only": f"{np.mean([scaffold(text) == BENZENE for text in one.smiles]):.0%}",
         "five scaffold folds": str([len(test) for _, test in folds]),
     }
 counts = pd.DataFrame(rows).T
@@ -202,9 +220,14 @@ print_table(counts)
 print("\nthe splitter on octane:", fill(said["octane"][0], 70, subsequent_indent=" " * 24))
 
 # %% [markdown]
-# Look at the folds of the octane numbers. One fold holds all molecules without a ring, and the other four share the rest.
-# "Five-fold" is then one experiment, *train on rings and test on chains*, and four small ones. As a rule of thumb, above
-# 30 % without a scaffold a scaffold split says little. Clusters of fingerprints work for chains too:
+# Look at the folds of the octane numbers. One fold is as large as the share without a ring, and the other four share the
+# rest. "Five-fold" is then one experiment, *train on rings and test on chains*, and four small ones. (The splitter warns
+# from 30 % on; that is a rule of thumb.)
+#
+# Now look at the heats of sublimation. Few have no ring, and still one fold is the largest: all molecules whose only ring
+# is benzene share one scaffold. A scaffold split is then in part *train without plain benzenes, test on them*.
+#
+# Clusters of fingerprints work for chains too:
 
 # %% tags=["nbval-check-output"]
 for name in ("octane", "permittivity"):
@@ -214,15 +237,17 @@ for name in ("octane", "permittivity"):
     print(f"{name:13} five folds of fingerprint clusters: {[len(test) for _, test in folds]}")
 
 # %% [markdown]
-# The folds of the octane numbers are still uneven: short alkanes are so much alike that they make one large cluster. No
-# split can deal a family that is half of the table.
+# The folds of the octane numbers are still uneven. One cluster of small open-chain molecules stays whole: alkanes, alkenes,
+# alcohols. They set few bits, so the algorithm finds little that parts them. "In one cluster" need not mean "alike": look
+# at the members. And no split that keeps such a cluster whole can make even folds.
 
 # %% [markdown]
 # ## 3 What the scores become
 #
 # Four models: the **mean** of the training values; **ridge** on molecular weight and counts of atoms, which you could
-# work out by hand; a Gaussian process (**GP**) and **NGBoost**, both on Mordred's descriptors. Each predicts every
-# molecule once, by a model that has not seen its fold.
+# work out by hand; a Gaussian process (**GP**) and **NGBoost**, both on Mordred's descriptors. (To save time, NGBoost takes
+# few steps in this lesson, which makes it less accurate. Judge it by the full run only.) Each predicts every molecule once,
+# by a model that has not seen its fold.
 #
 # > **Predict first.** By how much will the GP's R2 be lower when whole clusters are new, compared with a random split?
 
@@ -271,9 +296,9 @@ for kind, folds in progress(KINDS.items(), "kinds of splits"):
             predicted[kind, name] = out_of_fold(name, folds)
 
 # %% [markdown]
-# An interval needs a unit that could have been another one. Molecules of one family share their errors, so we resample
-# whole **clusters** of similar molecules, not single ones. (The same clusters for all splits; the models stay as they
-# are.)
+# An interval asks: what if we had drawn other molecules? Molecules of one family share their errors, so we resample whole
+# **clusters** of similar molecules, not single ones. (The same clusters for all splits; the models and the folds stay as
+# they are.)
 
 
 # %% tags=["nbval-check-output"]
@@ -296,6 +321,13 @@ for (kind, name), (given, _) in predicted.items():
 show_prediction(my_prediction, scores["GP"]["random"] - scores["GP"]["cluster"])
 print(f"R2 over all {len(smiles)} molecules")
 print(pd.DataFrame(scores).map("{:.2f}".format).replace("nan", "-").to_string())
+errors = {}
+for (kind, name), (given, _) in predicted.items():
+    errors.setdefault(name, {})[kind] = evaluate.mae(y[few], given)
+print(
+    f"\nmean absolute error, {data.units}; standard deviation of the values {y[few].std():.0f}"
+)
+print(pd.DataFrame(errors).map("{:.1f}".format).replace("nan", "-").to_string())
 print(f"\nR2 lost against the random split, 95 % intervals over {len(set(family))} clusters")
 print(pd.DataFrame(losses).fillna("-").to_string())
 
@@ -305,9 +337,9 @@ print(pd.DataFrame(losses).fillna("-").to_string())
 # use. To fill gaps in a family that you have measured, the random split is.
 #
 # ### The yardstick moves, too
-# $R^2$ compares a model's squared error with the spread of the *test* values about *their own* mean. In one cluster the
-# values are more alike than in the whole table, so the same error in kJ/mol gives a lower $R^2$. And nobody who predicts a
-# new family knows its mean. What one has is the mean of the **training** values.
+# $R^2$ compares a model's squared error with the spread of the *test* values about *their own* mean. Where the values of a
+# cluster are alike, the same error in kJ/mol gives a lower $R^2$. And nobody who predicts a new family knows its mean. What
+# one has is the mean of the **training** values.
 #
 # ### Exercise 8.1: skill against what one would have said
 # Write the function that returns 1 minus the ratio of two mean squared errors on the test molecules: that of the
@@ -356,8 +388,11 @@ print(
 )
 
 # %% [markdown]
-# The same predictions, three verdicts. So when two splits are compared: say over which molecules R2 was taken, and print
-# the error in the property's own unit beside it.
+# The same predictions, three verdicts. Compare the clusters of 29 and of 16 molecules. The error is the same. R2 is lower in
+# the first, whose values lie closer together; skill turns the order round. Now the top row. It has the largest error, and R2
+# says so. Skill still looks decent, as a training mean that is far away is easy to beat. And its molecules are the most
+# *similar* to the training set: long chains, whose bits repeat while their heats grow. No single yardstick is enough. Say
+# over which molecules R2 was taken, and print the error in the property's own unit.
 #
 # ### The full run
 # It has five folds of each kind but the last, which has ten, four data sets, and all models of the study. Errors as
@@ -388,11 +423,15 @@ shifts = full("dionysus_shifts")
 if shifts is not None:
     for name, part in shifts.groupby("set", sort=False):
         error = "rmse" if part["r2"].notna().any() else "log_loss"
-        by_kind = part.pivot_table(index="by", columns="cell", values=error, sort=False)
+        power = 2 if error == "rmse" else 1  # over all molecules: each fold by its size
+        sums = part.assign(total=part[error] ** power * part["n_test"])
+        sums = sums.groupby(["by", "cell"])[["total", "n_test"]].sum()
+        by_kind = (sums["total"] / sums["n_test"]) ** (1 / power)
+        by_kind = by_kind.unstack("cell").loc[list(KINDS)]
         by_kind = by_kind / by_kind.loc["random"]
         by_kind.insert(0, "similarity", part.groupby("by")["similarity"].mean())
         print(f"{name}: {error} as a multiple of that under random splits")
-        print_table(by_kind, "{:.2f}")
+        print_table(by_kind.T, "{:.2f}")
 
 # %% [markdown]
 # ## 4 Does the model notice?
@@ -419,11 +458,11 @@ print(f"a model that tells the truth: coverage {held[0]:.3f} to {held[1]:.3f}, "
 print(f"area mostly below {np.quantile(areas, 0.95):.3f}")
 
 # %% [markdown]
-# The GP's widths follow the distance of a molecule from the training set, so they grow under the scaffold and the
-# cluster split, nearly as much as they must. NGBoost has no such distance: compare what it states and what it
-# needs under its two splits. And look at the split by structure *and target*: there the GP needs as much as
-# under the scaffold split and states less. A shift in the **values**
-# shows only in part in the structures, and structures are all that a model is given.
+# The GP's widths come from distances in descriptors, so they grow under the scaffold and the cluster split, though by less
+# than the errors do. The GP was a little too wide under the random split, and so it ends about right. NGBoost has no such
+# distance: compare what it states and what it needs under its two splits. And look at the split by structure *and
+# target*: there the GP needs as much as under the scaffold split and states less. A shift in the **values** shows only in
+# part in the structures, and structures are all that a model is given.
 #
 # An average may be right while the strangest molecules are not. So look at near and far molecules apart:
 
@@ -445,7 +484,8 @@ ax = plots_uncertainty.coverage_by_distance(
 # %% [markdown]
 # **Figure:** coverage of the 95 % intervals of both models in five groups of molecules under the cluster split, from near
 # to far from the training molecules, with a dashed line at 0.95 and a grey range for a model that keeps its level. Both
-# lines stay inside the grey range, near and far: under this split neither model is wrong and sure.
+# lines stay inside the grey range, near and far. With few molecules a group that range is wide, so this is no proof. (The
+# distance is in bits here; the GP's own is in descriptors.)
 
 # %% tags=["nbval-check-output"]
 if shifts is None:
@@ -454,7 +494,7 @@ else:
     for measure in ("coverage95", "ama"):
         print(f"{measure}, mean over sets and folds")
         regression = shifts[shifts["ama"].notna()]
-        by_cell = regression.pivot_table(index="by", columns="cell", values=measure, sort=False)
+        by_cell = regression.pivot_table(index="cell", columns="by", values=measure, sort=False)
         print_table(by_cell, "{:.2f}")
 
 # %% [markdown]
@@ -488,7 +528,8 @@ shift_at()
 
 # %% [markdown]
 # **Figure:** left, predicted against measured heat of sublimation of all molecules under the cluster split, with the GP's
-# 95 % intervals, misses as orange squares; right, its calibration curve with the grey band of a calibrated model.
+# 95 % intervals, misses as orange squares; right, its calibration curve with the grey band of a calibrated model. The
+# highest heats are predicted far too low and many of their intervals miss: there the GP is wrong and sure.
 
 # %% tags=["widget"]
 interactive(shift_at, n_train=[25, 100, "all"], split=kinds)
@@ -503,7 +544,7 @@ interactive(shift_at, n_train=[25, 100, "all"], split=kinds)
 # 3. and good from 500.
 #
 # A fifth of the molecules is set aside; the training set grows from 25 to all others, each size containing the smaller
-# ones. One small neural network joins: two hidden layers, which state a mean and a noise. We give it molecules in
+# ones. One small neural network joins. It has two hidden layers and states a mean and a noise. We give it molecules in
 # **batches** of 32: each batch moves the weights a little, a *gradient step*. An **epoch** has passed when each molecule
 # has been used once.
 
@@ -568,7 +609,8 @@ if sizes is not None:
         print(f"full run, {name}: {measure}, mean of {part['split'].nunique()} draws")
         print_table(part.pivot_table(index="cell", columns="n", values="skill"), "{:.2f}")
     print("full run, miscalibration area, mean over draws and regression sets")
-    print_table(sizes.pivot_table(index="cell", columns="n", values="ama"), "{:.2f}")
+    common = sizes[sizes["n"] <= 500]  # the last size differs from set to set
+    print_table(common.pivot_table(index="cell", columns="n", values="ama"), "{:.2f}")
 
 # %% [markdown]
 # **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a logarithmic
@@ -592,7 +634,8 @@ def tabpfn_r2(weights, n):
     for draw, (order, test) in splits.items():
         some = order[:n]
         assert_no_leak(data.groups[some], data.groups[test])
-        model = TabPFNRegressor(model_path=weights, device="cpu", random_state=draw)
+        settings = {"ignore_pretraining_limits": True}  # it has been made for fewer columns
+        model = TabPFNRegressor(model_path=weights, device="cpu", random_state=draw, **settings)
         found.append(evaluate.r2(y[test], model.fit(X[some], y[some]).predict(X[test])))
     return found
 
@@ -632,11 +675,11 @@ def gradient_steps_solution(n, epochs, batch=256):
 check("8.2", gradient_steps_solution)
 
 # %% [markdown]
-# The arithmetic of one epoch, for some sizes and for two of the study's own sets (seven tenths of the molecules are for
-# training there):
+# The arithmetic of one epoch. In the study's growing sets 15 % of the molecules are kept for validation, and its axis counts
+# both parts; so do the first lines. The last two are its sets of section 8 of lesson 05, with seven tenths for training:
 
 # %% tags=["nbval-check-output"]
-asked = {f"{n} molecules": n for n in (100, 255, 256, 300, 511, 512)}
+asked = {f"{n} with validation": int(0.85 * n) for n in (120, 200, 300, 301, 302, 602, 603)}
 asked |= {f"{name}, 70 % of {n}": 7 * n // 10 for name, n in
           {"FreeSolv": 637, "Delaney": 1116}.items()}  # fmt: skip
 arithmetic = {
@@ -652,9 +695,10 @@ arithmetic = pd.DataFrame(arithmetic).T
 print_table(arithmetic)
 
 # %% [markdown]
-# Below 256 molecules there is not a single step. The networks of the study, its Bayesian network, its SNGP and its GNN-GP,
-# then predict with the weights that they were born with. No error, no warning: the program ran, and wrote scores into a
-# table. (From 256 on, the rest is dropped in each epoch anew, after a shuffle, so that every molecule gets its turn.)
+# Below 256 training molecules there is not a single step; with 300 molecules in all, 255 are left to train on. The networks
+# of the study, its Bayesian network, its SNGP and its GNN-GP, then predict with their random starting weights. No error,
+# no warning: the program ran, and wrote scores into a table. Whether this is where "below 300" comes from we cannot know.
+# The first step is where the rule says that deep models become good. (From 256 on, the rest is dropped in each epoch anew, after a shuffle, so that every molecule gets its turn.)
 #
 # What does an untrained network say? Our own does so when it is given no epochs.
 #
@@ -676,6 +720,7 @@ for name, (given, std) in answers.items():
     print(
         f"{name:8} R2 {evaluate.r2(y[test], given):5.2f}, predictions {given.min():.0f} to "
         f"{given.max():.0f} {data.units}, stated width {np.median(std):.0f}, "
+        f"needed {evaluate.rmse(y[test], given):.0f}, "
         f"area {evaluate.miscalibration_area(y[test], given, std):.3f}"
     )
 print(
@@ -688,7 +733,8 @@ print(
 # and its area, too. It states about the spread of the whole table, and that is roughly what its errors are. **A model
 # that has learned nothing can look calibrated** (lesson 05, section 3), so the area alone would not have given it away.
 #
-# Now the learning curve of one and the same network, with every molecule used, and with the published rule for batches.
+# Now the learning curve of one and the same network, with batches of about 256 molecules in both cases: once with every
+# molecule used, once with the published rule.
 #
 # > **Predict first.** With the published rule: how much does $R^2$ gain when the training set grows from 250 to 260
 # > molecules?
@@ -708,13 +754,19 @@ def as_published(n, draw):
     return network.fit(X[rows], y[rows]).predict(X[test], return_std=True)
 
 
+def every_molecule(n, draw):
+    """The same network in batches of about 256, none left out."""
+    order, test = splits[draw]
+    network = DeepEnsembleRegressor(1, random_state=draw, batch_size=256)
+    return network.fit(X[order[:n]], y[order[:n]]).predict(X[test], return_std=True)
+
+
 rows = []
-for draw, (order, test) in splits.items():
-    at_260 = fit_predict("network", order[:260], test, seed=draw)
-    rows.append(score(draw, "network", 260, *at_260))
+for draw in splits:
     for n in sorted({*SIZES, 260}):
+        rows.append(score(draw, "every molecule used", n, *every_molecule(n, draw)))
         rows.append(score(draw, "last batch dropped", n, *as_published(n, draw)))
-both = pd.concat([today[today["cell"].isin(["GP", "network"])], pd.DataFrame(rows)])
+both = pd.concat([today[today["cell"] == "GP"], pd.DataFrame(rows)])
 by_size = both.pivot_table(index="n", columns="cell", values="skill")
 dropped = by_size["last batch dropped"]
 show_prediction(my_prediction, dropped[260] - dropped[250])
@@ -722,22 +774,34 @@ print_table(by_size, "{:.2f}")
 
 # %%
 curve = both.groupby(["cell", "n"], sort=False)["skill"].agg(["mean", "min", "max"])
-curve = curve.rename({"network": "network, every molecule used"}).reset_index()
 ax = plots.learning_curve(
-    curve, x="n", label="cell", low="min", high="max", ylabel="R2",
+    curve.reset_index(), x="n", label="cell", low="min", high="max", ylabel="R2",
     title="One network, two rules for the last batch",
 )  # fmt: skip
 _ = ax.axvline(256, color="#666666", linestyle="--", linewidth=1)
 
 # %% [markdown]
 # **Figure:** $R^2$ on the test against the number of training molecules: the GP, the network with every molecule used, and
-# the same network with the last batch dropped. The line of the last one stays near zero up to 250 molecules and jumps at
-# the dashed line, at 256; the other two rise from the left.
+# the same network with the last batch dropped. The line of the last one stays near or below zero up to 250 molecules and
+# jumps between 250 and 260, across the dashed line at 256; the other two do not.
 #
-# So part of "deep models are poor below 300" is a cliff that a program made. It is no reason to smile: every group makes
-# such slips, ours too, and this one leaves no trace but scores that somebody had expected anyway. Two habits find it:
-# print the training loss before and after, and ask of every curve with a cliff whether nature or a number in the code put
-# it there (lesson 01: `min_child_samples`).
+# So part of "deep models are poor below 300" can be a cliff that a program made. It is no reason to smile: every group makes
+# such slips, ours too. It can leave a trace. The study published the mean and the median of each model's $R^2$ over its
+# seven growing sets; sets without a step would pull down the mean and leave the median:
+
+# %% tags=["nbval-check-output"]
+FREESOLV = pd.DataFrame(  # data/freesolv/generalization/results of the study's repository
+    {"GP": (0.758, 0.755), "NGBoost": (0.780, 0.782), "SNGP": (0.492, 0.811),
+     "GNN-GP": (0.479, 0.809), "BNN": (-0.807, 0.698)},
+    index=["mean", "median"],
+).T  # fmt: skip
+print("published R2 over seven growing sets of FreeSolv, on Mordred (GNN-GP on graphs)")
+print_table(FREESOLV, "{:.2f}")
+
+# %% [markdown]
+# For the networks the two lie far apart, for the GP and NGBoost they agree. That fits the missing steps, and does not prove
+# them. Two habits find such a slip: print the training loss before and after, and ask of every curve with a cliff whether
+# nature or a number in the code put it there (lesson 01: `min_child_samples`).
 #
 # Take 120 molecules of the study's own set Delaney, fewer than half a batch. What do networks reach that take their steps?
 
@@ -746,9 +810,12 @@ networks = full("dionysus_few")
 if networks is not None:
     by_model = networks.groupby("cell", sort=False)["r2"].agg(["mean", "min", "max"])
     print(f"full run: R2 from 120 molecules of Delaney, {networks['split'].nunique()} draws")
-    print_table(by_model, "{:.2f}")
+    print_table(by_model.sort_values("mean"), "{:.2f}")
 
 # %% [markdown]
+# "Poor" means behind the other models on the same molecules, not below some number: compare with ridge, NGBoost and the GP in
+# the same table.
+#
 # ### What is left of C8?
 # The full run trains every model at every size. Its rule takes the three parts, each measured from its own margin, and
 # keeps the smallest: all three must hold. Today's figures, and how far the first part depends on the draw (today's
@@ -863,11 +930,12 @@ for n in GROWING:
     given, _ = fit_predict("GP", training_rows_solution(pool, order, n), test)
     print(f"n = {n:3d}: R2 {evaluate.r2(y[test], given):.2f}, reported {reported[n]:.2f}")
 seen = np.isin(test, colleague(len(pool))).sum()
-print("\ntest molecules in a training set")
+print("\nshare of the test molecules that were trained on")
 print(f"our colleague:                  {seen} of {len(test)} ({seen / len(test):.0%})")
 seen, n_test = 175, 224  # counted in the splits that the study published, as are the next two
 print(f"DIONYSUS, growing on Delaney:   {seen} of {n_test} ({seen / n_test:.0%})")
 of_cluster, of_test = 0.05, 0.24
+print("share of a training set that is test")
 print(f"DIONYSUS, trained on a cluster: {of_test:.0%} of the training set are test molecules")
 print(f"                                and {of_cluster:.0%} are of the cluster")
 
@@ -875,7 +943,7 @@ print(f"                                and {of_cluster:.0%} are of the cluster"
 # It happens in good work, too. In the study's public code the cluster splits make our colleague's slip: numbers that
 # count within a part are used as rows of the whole table. The training sets that grow keep clear of one split's test
 # molecules, and are then scored on those of another split. Both times the numbers were valid, so nothing complained. We
-# know because the authors published their splits; in most papers nobody could look. So the curves behind C8 carry a
+# know because the authors published their splits. So the curves behind C8 carry a
 # leak besides the missing steps. Our full run makes its own splits, and each passes the guard.
 
 # %% [markdown]
@@ -925,10 +993,10 @@ for what, table in situations.items():
         print(fill(f"{what}: {level_with_best(table)}", 94, subsequent_indent="    "))
 
 # %% [markdown]
-# Read it with three doubts. A difference of 0.02 is smaller than another draw of the molecules makes. The sets are few,
+# Read it with three doubts. On some sets another draw moves a difference between two models by as much as 0.02. The sets are few,
 # small and of a certain kind: liquids, drugs, organic solids. And no model was tuned here; lesson 05 shows what tuning buys.
 # What travels better than any row of the table is the procedure: say what will be new, split that way, start with ridge
-# and a GP, and add a model only when it beats them by more than the interval.
+# and a GP, and add a model only when the interval of the *difference*, on the same splits, lies above zero.
 
 # %% [markdown]
 # ## Quiz

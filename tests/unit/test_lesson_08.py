@@ -172,7 +172,7 @@ def test_tabpfn_learns_from_the_draws_and_is_asked_of_their_test_molecules(monke
     asked = []
 
     class TabPFNRegressor:
-        def __init__(self, *, model_path, device, random_state):
+        def __init__(self, *, model_path, device, random_state, ignore_pretraining_limits):
             asked.append((model_path, device, random_state))
 
         def fit(self, X, y):

@@ -176,6 +176,7 @@ def test_every_model_can_be_tuned_by_its_own_space(kind, model, binary):
 def test_every_network_learns_from_120_molecules():
     """Half a batch of the published study, whose networks took no step there."""
     table = pd.read_csv(RESULTS / "dionysus_few.csv")
+    table = table[~table["model"].isin(["GP", "NGBoost", "ridge"])]  # they stand beside the networks
     means = table.groupby(["model", "on"])["r2"].agg(["mean", "size"])
     assert set(means.index) == {(name, on) for on, names in dionysus.NETWORKS.items() for name in names}
     assert (table["n_train"] == dionysus.N_FEW).all()

@@ -50,7 +50,7 @@ def _skill(answer: object, **context: object) -> Verdict:
     if near(1 - ratio):
         return right(
             "Zero means: no better than what you would have said before you had a model. It asks what the model was "
-            "worth. R2 asks whether it can tell the molecules of the new family from each other, which is harder."
+            "worth. R2 asks for more: to beat the new family's own mean, which nobody knows beforehand."
         )
     if near(1 - error / np.var(y)) or near(1 - error / np.var(y, ddof=1)):
         return wrong("That is the usual R2: it compares with the mean of the test values, which nobody knows before.")
