@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from ngboost import NGBClassifier, NGBRegressor
+from ngboost.distns.categorical import Bernoulli, CategoricalLogScore
 from ngboost.distns.distn import RegressionDistn
 from ngboost.distns.normal import Normal, NormalLogScore
 from ngboost.scores import LogScore
@@ -41,6 +42,20 @@ class _Normal(Normal):
     @property
     def dist(self):
         return norm(self.loc, self.scale)
+
+
+class _BernoulliLogScore(CategoricalLogScore, LogScore):
+    """NGBoost's log score of two classes; its natural gradient divides by p (1 - p), here by 1e-6 at least.
+
+    Where the classes can be told apart without a mistake p becomes 0 or 1 to the last digit, and the gradient infinite.
+    """
+
+    def metric(self):
+        return np.maximum(super().metric(), 1e-6)
+
+
+class _Bernoulli(Bernoulli):
+    scores: ClassVar = [_BernoulliLogScore]
 
 
 class _NGBoost:
@@ -184,7 +199,7 @@ class NGBoostClassifier(_NGBoost, PredictiveClassifier):
     """
 
     _library = NGBClassifier
-    _options: ClassVar = {}
+    _options: ClassVar = {"Dist": _Bernoulli}
 
     @staticmethod
     def _parameters(found):

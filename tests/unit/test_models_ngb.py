@@ -3,11 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ngboost.distns.categorical import Bernoulli
+from ngboost.manifold import manifold
+from ngboost.scores import LogScore
 from scipy.stats import binom
 from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from course_lib.models import NGBoostClassifier, NGBoostRegressor, tune
+from course_lib.models.ngb import _Bernoulli
 from course_lib.splits import GroupKFold
 
 # The one list of scikit-learn checks that NGBoost does not pass, with reasons. Empty: it passes all.
@@ -166,3 +170,13 @@ def test_the_normal_distribution_without_its_scipy_object_gives_ngboosts_own_num
     monkeypatch.setattr(NGBoostRegressor, "_options", {})
     theirs = NGBoostRegressor(**FEW | {"n_folds": 2}).fit(X, y).predict(X, return_std=True)
     np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_natural_gradient_of_a_certain_class_is_finite():
+    """With 200 flammable liquids p became 0 and 1 to the last digit, and the fit ended in an error."""
+    certain, ordinary, code = np.array([[-730.0]]), np.array([[1.5]]), np.array([1])
+    ours, theirs = (manifold(LogScore, kind) for kind in (_Bernoulli, Bernoulli))
+    assert np.isfinite(ours(certain).grad(code, natural=True)).all()
+    assert ours(ordinary).grad(code, natural=True) == pytest.approx(theirs(ordinary).grad(code, natural=True))
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(theirs(certain).grad(code, natural=True)).all()
