@@ -620,7 +620,7 @@ if sizes is not None:
 # %% [markdown]
 # **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a logarithmic
 # axis, one line a model; the bands run from the worst to the best draw. The first panel is today's run with its few
-# draws. Once the full run is there, its data sets follow, each in a panel of its own with ten draws.
+# draws. The data sets of the full run follow, each in a panel of its own, with more draws.
 
 # %% [markdown]
 # ### A model that has seen other tables
