@@ -603,6 +603,7 @@ for ax, (name, part) in zip(axes.flat, panels.items(), strict=False):
     curve = drawn.groupby(["cell", "n"], sort=False)["skill"].agg(["mean", "min", "max"])
     plots.learning_curve(
         curve.reset_index(), x="n", label="cell", low="min", high="max", title=name,
+        order=DRAWN,
         ylabel="AUROC" if "auroc" in part and part["auroc"].notna().any() else "R2", ax=ax,
     )  # fmt: skip
     ax.set_ylim(max(ax.get_ylim()[0], -0.5), 1)
