@@ -16,13 +16,15 @@ def results_dir() -> Path:
     return Path(chosen) if chosen else Path(__file__).parents[1] / "results"
 
 
-def full_run(name: str) -> pd.DataFrame:
+def full_run(name: str, *, required: bool = True) -> pd.DataFrame | None:
     """Read one table of a full run.
 
     Parameters
     ----------
     name : str
         File name in ``results/`` without ``.csv``, for instance ``"tg_fixed"``.
+    required : bool
+        False: say that a table is not there yet and return None, instead of an error.
 
     Returns
     -------
@@ -36,6 +38,9 @@ def full_run(name: str) -> pd.DataFrame:
     import pandas as pd
 
     path = results_dir() / f"{name}.csv"
+    if not path.is_file() and not required:
+        print(f"(full run: {name} is not there yet)")
+        return None
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in results_dir().glob("*.csv"))) or "none yet"
         raise FileNotFoundError(f"no full-run table {name!r}; there are: {there}. `make reproduce` writes them.")

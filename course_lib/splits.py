@@ -19,6 +19,8 @@ from sklearn.model_selection import GroupKFold as _GroupKFold
 from sklearn.model_selection import GroupShuffleSplit as _GroupShuffleSplit
 from sklearn.utils import check_random_state
 
+from course_lib.arguments import whole
+
 __all__ = [
     "ClusterKFold",
     "GroupKFold",
@@ -171,7 +173,7 @@ class RepeatedGroupKFold(_GroupKFold):
 
     def __init__(self, n_splits=5, *, n_repeats=4, random_state=0):
         super().__init__(n_splits, shuffle=True, random_state=random_state)
-        self.n_repeats = _positive(n_repeats, "n_repeats")
+        self.n_repeats = whole("n_repeats", n_repeats)
 
     def split(self, X, y=None, groups=None) -> Iterator[Split]:
         """Yield (train, test) row numbers; ``groups`` of shape (n_rows,) is required."""
@@ -181,12 +183,6 @@ class RepeatedGroupKFold(_GroupKFold):
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Return the number of splits in all: n_splits x n_repeats."""
         return self.n_splits * self.n_repeats
-
-
-def _positive(value, name: str) -> int:
-    if int(value) != value or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
 
 
 def molecule_of_rows(X, n_molecules: int | None = None) -> np.ndarray:
@@ -359,7 +355,7 @@ class ScaffoldKFold(_UnitKFold):
 
     def __init__(self, smiles, n_splits=5, *, random_state=0):
         self.smiles = smiles
-        self.n_splits = _folds(n_splits)
+        self.n_splits = whole("n_splits", n_splits, 2)
         self.random_state = random_state
 
     def _labels(self, X, groups, random_state) -> np.ndarray:
@@ -381,13 +377,7 @@ class RepeatedScaffoldKFold(ScaffoldKFold):
 
     def __init__(self, smiles, n_splits=5, *, n_repeats=4, random_state=0):
         super().__init__(smiles, n_splits, random_state=random_state)
-        self.n_repeats = _positive(n_repeats, "n_repeats")
-
-
-def _folds(n_splits) -> int:
-    if int(n_splits) != n_splits or n_splits < 2:
-        raise ValueError(f"n_splits must be a whole number of at least 2, got {n_splits!r}")
-    return int(n_splits)
+        self.n_repeats = whole("n_repeats", n_repeats)
 
 
 def cluster_labels(
@@ -433,7 +423,7 @@ def cluster_labels(
     if table.shape[1] == 0:
         raise ValueError("no column of the features varies: there is nothing to cluster by")
     n = len(table)
-    n_clusters = min(max(5, n // 10), 50) if n_clusters is None else _positive(n_clusters, "n_clusters")
+    n_clusters = min(max(5, n // 10), 50) if n_clusters is None else whole("n_clusters", n_clusters)
     if n_clusters > n:
         raise ValueError(f"{n_clusters} clusters need at least as many molecules, got {n}")
     with threadpool_limits(limits=1):
@@ -473,7 +463,7 @@ class ClusterKFold(_UnitKFold):
     def __init__(self, features, y=None, n_splits=5, *, n_clusters=None, y_weight=1.0, random_state=0):
         self.features = features
         self.y = y
-        self.n_splits = _folds(n_splits)
+        self.n_splits = whole("n_splits", n_splits, 2)
         self.n_clusters = n_clusters
         self.y_weight = y_weight
         self.random_state = random_state
@@ -508,4 +498,4 @@ class RepeatedClusterKFold(ClusterKFold):
 
     def __init__(self, features, y=None, n_splits=5, *, n_repeats=4, n_clusters=None, y_weight=1.0, random_state=0):
         super().__init__(features, y, n_splits, n_clusters=n_clusters, y_weight=y_weight, random_state=random_state)
-        self.n_repeats = _positive(n_repeats, "n_repeats")
+        self.n_repeats = whole("n_repeats", n_repeats)

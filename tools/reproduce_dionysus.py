@@ -33,6 +33,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from course_lib import datasets, evaluate, featurize, models
+from course_lib.featurize.fingerprints import tanimoto
 from course_lib.models import baselines
 from course_lib.splits import ClusterKFold, GroupKFold, GroupShuffleSplit, ScaffoldKFold, assert_no_leak
 from full_run import FullRun, Stage
@@ -204,7 +205,7 @@ def rows(
         }
 
 
-# --- stage published: the published splits, each test part used once for each cell ----------------------------------
+# --- stage published: the published splits, each use of a test part logged ------------------------------------------
 def published(name: str, number: int, kind: str) -> Iterator[dict]:
     """Compute every cell on the published split, with bootstrap intervals, beside the published figures."""
     data = read(name)
@@ -364,16 +365,8 @@ def shifts(name: str, number: int, kind: str) -> Iterator[dict]:
             train, test = folds[fold]
             if len(test) < 10:  # a score of so few molecules says nothing
                 continue
-            nearest = np.median(nearest_similarity(table[test], table[train]))
+            nearest = np.median(tanimoto(table[test], table[train]).max(axis=1))
             yield from rows(name, kind, train, test, number, SHIFTED, by=split, fold=fold, similarity=float(nearest))
-
-
-def nearest_similarity(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Tanimoto similarity of each row of ``left`` to its nearest row of ``right``; bits of shape (n, p) and (m, p)."""
-    a, b = left.astype(np.float32), right.astype(np.float32)
-    common = a @ b.T
-    either = a.sum(1)[:, None] + b.sum(1)[None, :] - common
-    return (common / np.maximum(either, 1)).max(axis=1)
 
 
 # --- stage tuned: what tuning buys at 100 molecules -----------------------------------------------------------------

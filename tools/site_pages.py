@@ -263,7 +263,7 @@ PANELS = (
 
 
 SPLITS = (
-    "Every cell on the published split, whose test part is used once a cell; intervals come from resampling the test "
+    "Every cell on the published split, each use of its test part logged; intervals come from resampling the test "
     "molecules. *reaches*: the upper end of our interval is at least the published figure. *Gap* is the miscalibration "
     "area, for BACE the expected calibration error, by the study's own rule. *calibrated*: our gap is one that 19 of "
     "20 perfect models would have (by the course's rule), or at most the published one. Ours learn on the study's "

@@ -26,8 +26,8 @@ from course_lib.acquire.picking import (
     check_direction,
     pick,
     predicts_classes,
-    whole,
 )
+from course_lib.arguments import whole
 from course_lib.datasets._base import fingerprint
 from course_lib.parallel import each
 

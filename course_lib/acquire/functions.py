@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 from scipy.special import erfcx, ndtr
 
+from course_lib.featurize.fingerprints import tanimoto
+
 __all__ = [
     "ACQUISITIONS",
     "expected_improvement",
@@ -212,9 +214,7 @@ def nearest_neighbour(X: ArrayLike, best: ArrayLike) -> np.ndarray:
     if X.ndim != 2 or best.shape[1:] != X.shape[1:]:
         raise ValueError(f"X has shape {X.shape}, best {best.shape}: give rows with the columns of X")
     if ((X == 0) | (X == 1)).all():
-        common = X @ best.T
-        either = X.sum(axis=1)[:, None] + best.sum(axis=1) - common
-        return np.where(either > 0, common / np.maximum(either, 1), 1.0).max(axis=1)
+        return tanimoto(X, best).max(axis=1)
     return -cdist(X, best).min(axis=1)
 
 

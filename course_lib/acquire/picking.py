@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
 from course_lib.acquire.functions import ACQUISITIONS, nearest_neighbour, random, thompson
+from course_lib.arguments import whole
 from course_lib.featurize import morgan
 from course_lib.models.predictive import Inputs
 
@@ -48,13 +48,6 @@ class Beliefs(NamedTuple):
 def predicts_classes(model: Any) -> bool:
     """Whether there is a model, and it is a classifier."""
     return model is not None and is_classifier(model)
-
-
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of at least ``least``; raise a ValueError for anything else."""
-    if not (isinstance(value, Real) and np.isfinite(value) and int(value) == value and value >= least):
-        raise ValueError(f"{name} is {value!r}: give a whole number of at least {least}")
-    return int(value)
 
 
 def check_direction(maximise: Any) -> None:

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from rdkit.Chem.Draw import rdMolDraw2D
 from sklearn.base import clone, is_classifier
 
-from course_lib.acquire.picking import beliefs, check_direction, pick, whole
+from course_lib.acquire.picking import beliefs, check_direction, pick
+from course_lib.arguments import whole
 from course_lib.datasets import Dataset
 from course_lib.datasets._files import read
 from course_lib.featurize import mordred2d, morgan
+from course_lib.featurize.fingerprints import tanimoto
 from course_lib.molecules import MoleculeError, canonical, identity, parse
 
 __all__ = ["draw", "suggest"]
@@ -200,8 +202,6 @@ def _count(left_out: list[dict]) -> str:
 def _nearest(texts: list[str], measured: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Most similar measured molecule of each text, and its Tanimoto similarity."""
     a, b = (morgan(part).to_numpy(dtype=float) for part in (texts, measured))
-    common = a @ b.T
-    either = a.sum(axis=1)[:, None] + b.sum(axis=1) - common
-    similarity = np.where(either > 0, common / np.maximum(either, 1), 1.0)
+    similarity = tanimoto(a, b)
     nearest = similarity.argmax(axis=1)
     return nearest, similarity[np.arange(len(texts)), nearest]

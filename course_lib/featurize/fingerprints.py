@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from course_lib.molecules import parse
@@ -77,6 +78,24 @@ def texts(smiles: Iterable[str]) -> list[str]:
     if isinstance(smiles, str):
         raise TypeError("expected a list of SMILES, got one text: write [smiles]")
     return list(smiles)
+
+
+def tanimoto(bits: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Similarity of every two fingerprints: bits that both have / bits that either has, 1 for two empty ones.
+
+    Parameters
+    ----------
+    bits, others : array-like of shape (n, p) and (m, p)
+        0 and 1 only.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+    """
+    a, b = np.asarray(bits, dtype=float), np.asarray(others, dtype=float)
+    common = a @ b.T
+    either = a.sum(axis=1)[:, None] + b.sum(axis=1) - common
+    return np.where(either > 0, common / np.maximum(either, 1), 1.0)
 
 
 def _table(rows: list[np.ndarray], columns: list[str]) -> pd.DataFrame:

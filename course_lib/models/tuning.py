@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from course_lib.arguments import whole
 from course_lib.models.aggregate import average_by_group, fit_weighted
 from course_lib.models.boosting import DATASET_PARAMETERS, _LightGBM
 from course_lib.splits import assert_no_leak
@@ -296,8 +297,7 @@ def tune(
     """
     if method not in ("bayes", "random"):
         raise ValueError(f"method is {method!r}: choose 'bayes' or 'random'")
-    if int(n_iter) != n_iter or n_iter < 1:
-        raise ValueError(f"n_iter must be a whole number of at least 1, got {n_iter!r}")
+    n_iter = whole("n_iter", n_iter)
     bounds, address = _bounds(space), _addresses(estimator, space)
     settings = {"weights": weights, "molecule": molecule, "loss": loss, "return_std": return_std}
     losses = _FoldLosses(estimator, X, y, groups=groups, cv=cv, **settings)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from course_lib.arguments import whole
 from course_lib.splits import assert_no_leak
 
 __all__ = ["Panel", "simulate"]
@@ -146,8 +147,7 @@ def simulate(
         ("n_groups", n_groups, 1),
         ("n_features", n_features, n_groups),
     ):
-        if int(value) != value or value < least:
-            raise ValueError(f"{name} is {value!r}: give a whole number of at least {least}")
+        whole(name, value, least)
     for name, share in (("signal", signal), ("flip_rate", flip_rate), ("shared", shared)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share!r}: give a number between 0 and 1")

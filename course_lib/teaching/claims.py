@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_lib.results import results_dir
-from course_lib.teaching.checks import number, wrap
+from course_lib.teaching.checks import WIDTH, number, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -465,7 +465,7 @@ class Claim:
             mine = parts[parts["claim"] == self.id].drop(columns="claim").dropna(axis=1, how="all")
             if len(mine):
                 text = mine.round(3).to_string(index=False)
-                if text.index("\n") > 94:  # parts downwards, units across
+                if text.index("\n") > WIDTH:  # parts downwards, units across
                     text = mine.set_index(mine.columns[0]).rename_axis(None).T.round(3).to_string()
                 print("\n" + text)
         sentences = {

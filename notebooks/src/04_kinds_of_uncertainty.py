@@ -470,15 +470,6 @@ interactive(explore, n=N_POINTS, noise=NOISES, gap=GAPS)
 
 
 # %% tags=["nbval-check-output"]
-def full(name):
-    """A table of the full run, or None as long as there is none."""
-    try:
-        return full_run(name)
-    except FileNotFoundError:
-        print(f"(full run: {name} is not there yet)")
-        return None
-
-
 def surface(n, rng):
     places = rng.normal(size=(n, 2))
     noise = rng.normal(scale=0.3, size=n)
@@ -532,7 +523,7 @@ quantities = pd.concat(
 today = margins(quantities)
 print("today, three data sets")
 print_table(today, "{:.2f}", missing="none")
-simulated = full("dionysus_simulated")
+simulated = full_run("dionysus_simulated", required=False)
 if simulated is not None:
     print("\nfull run, twenty data sets (NGBoost has no epistemic part and is not counted)")
     print_table(margins(simulated), "{:.2f}", missing="none")

@@ -720,17 +720,8 @@ def three_digits(interval):
     return f"{interval.estimate:6.3f} [{interval.low:6.3f}, {interval.high:.3f}]"
 
 
-def full(name):
-    """A table of the full run, or None as long as there is none."""
-    try:
-        return full_run(name)
-    except FileNotFoundError:
-        print(f"(full run: {name} is not there yet)")
-        return None
-
-
 leads = {f"today, {N_STARTS} starts": lead}
-shuffles = full("bo_shuffled")
+shuffles = full_run("bo_shuffled", required=False)
 if shuffles is not None:
     by_share = shuffles.pivot(index="start", columns="wrong", values="lead")
     by_share.columns = [f"{share:.0%} wrong" for share in by_share.columns]
@@ -805,7 +796,7 @@ for name, n in measured_at_end.items():
 # there at most 1 000 molecules. And on BACE our neighbour looks around every active molecule found so far.
 
 # %% tags=["nbval-check-output"]
-compared, half = full("bo_compared"), full("bo_half")
+compared, half = full_run("bo_compared", required=False), full_run("bo_half", required=False)
 if compared is not None:
     print("share of the hits after 250 measurements, the published rule")
     print(f"{'':27}published   here                    of those left  the most  starts")
@@ -824,7 +815,7 @@ if half is not None:
     print_table(of_gp.pivot(index="acquisition", columns="set", values="hits"), "{:.3f}")
 
 # %%
-runs = full("bo_campaigns")
+runs = full_run("bo_campaigns", required=False)
 ORDER = ["ucb", "greedy", "EI", "log-EI", "1-NN", "random"]
 if runs is not None:
     chosen = runs[(runs["on"] == "mordred") | runs["model"].isin(["random", "1-NN"])]

@@ -405,10 +405,8 @@ SHORT = {"random forest": "forest", "deep ensemble": "ensemble"}
 
 def full(name):
     """A table of the full run with its measure of skill, or None as long as there is none."""
-    try:
-        found = full_run(name)
-    except FileNotFoundError:
-        print(f"(full run: {name} is not there yet)")
+    found = full_run(name, required=False)
+    if found is None:
         return None
     if "on" in found:  # models on features
         for measure in {"r2", "auroc", "ama"} - set(found):

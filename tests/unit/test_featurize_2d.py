@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from course_lib import settings
 from course_lib.featurize import Descriptors, enumerate_smiles, jitter, maccs, mordred2d, mordred_2d, morgan
+from course_lib.featurize.fingerprints import tanimoto
 from course_lib.molecules import MoleculeError, canonical
 
 MOLECULES = ["CCO", "CC(=O)Oc1ccccc1C(=O)O", "C=CC(=O)OC"]
@@ -262,3 +263,15 @@ def test_jitter():
         jitter(X, 0)
     with pytest.raises(ValueError, match="negative"):
         jitter(X, 1, scale=-1)
+
+
+def test_tanimoto_is_rdkits():
+    from rdkit import Chem
+    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+    from rdkit.DataStructs import BulkTanimotoSimilarity
+
+    smiles = ["CCO", "CCCO", "c1ccccc1O", "CC(=O)Oc1ccccc1"]
+    prints = [GetMorganGenerator(radius=3, fpSize=2048).GetFingerprint(Chem.MolFromSmiles(text)) for text in smiles]
+    expected = [BulkTanimotoSimilarity(one, prints) for one in prints]
+    assert tanimoto(morgan(smiles), morgan(smiles)) == pytest.approx(np.array(expected))
+    assert tanimoto([[0, 0]], [[0, 0], [1, 0]]).tolist() == [[1, 0]]

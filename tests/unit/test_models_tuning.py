@@ -188,7 +188,7 @@ def test_errors_say_what_to_do(rows):
     X, y, groups = rows
     for wrong, message in (
         ({"method": "grid"}, "choose 'bayes' or 'random'"),
-        ({"n_iter": 0}, "n_iter must be a whole number of at least 1"),
+        ({"n_iter": 0}, "n_iter is 0: give a whole number of at least 1"),
         ({"space": {"depth": ("int", 1, 3)}}, "LightGBMRegressor has no hyperparameter 'depth'"),
         ({"space": {"max_depth": ("int", 3, 3)}}, "low < high"),
         ({"space": {"learning_rate": ("log10", 0, 1)}}, "above 0 for log10"),

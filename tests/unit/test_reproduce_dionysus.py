@@ -139,12 +139,6 @@ def test_training_sizes_are_nested_and_end_with_all(made_up, monkeypatch):
     assert sorted([*everything, *test]) == list(range(N))
 
 
-def test_nearest_similarity_by_hand():
-    left = np.array([[1, 1, 0, 0], [0, 0, 0, 1]], dtype=bool)
-    right = np.array([[1, 0, 0, 0], [1, 1, 1, 0]], dtype=bool)
-    assert dionysus.nearest_similarity(left, right).tolist() == pytest.approx([2 / 3, 0])
-
-
 def test_every_kind_of_shift_has_its_folds(made_up):
     found = dionysus.shift_splits("sublimation")
     assert {kind: len(folds) for kind, folds in found.items()} == {

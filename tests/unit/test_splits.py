@@ -138,7 +138,7 @@ def test_repeated_group_k_fold(rows):
     assert same(splits, list(cv.split(X, y, groups)))
     assert not same(splits[:4], splits[4:8])
     assert not same(splits, list(RepeatedGroupKFold(4, n_repeats=3, random_state=8).split(X, y, groups)))
-    with pytest.raises(ValueError, match="n_repeats must be a whole number"):
+    with pytest.raises(ValueError, match="n_repeats is 0: give a whole number"):
         RepeatedGroupKFold(4, n_repeats=0)
 
 
