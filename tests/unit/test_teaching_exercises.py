@@ -6,6 +6,7 @@ import pytest
 from course_lib.teaching import check, show_prediction
 from course_lib.teaching.checks import examine, is_stub, number
 from course_lib.teaching.exercises import Case, all_exercises, call, exercise, find, right, wrong
+from course_lib.teaching.exercises.kinds import NO_FUNCTION, function_exercise, letters_exercise
 
 EXERCISES = all_exercises()
 
@@ -118,6 +119,54 @@ def test_a_checker_without_a_verdict_is_a_bug(planted):
     exercise("99.2", solution=Case, wrong_answers=list)(lambda answer: True)
     with pytest.raises(TypeError, match=r"99\.2"):
         examine("99.2", 1)
+
+
+def test_a_function_is_compared_with_the_solution_and_with_each_mistake(planted):
+    function_exercise(
+        "99.3",
+        inputs=lambda: [(np.array([1.0, 2.0]),), (np.array([3.0, 5.0]),)],
+        solution=lambda x: x.sum(),
+        also_right=[lambda x: x.sum() + 1],
+        why="added",
+        mistakes={"a product": np.prod, "one of them": [np.max, np.min]},
+        shape=lambda given: f"shape {given.shape}",
+        signs={"always the same": lambda given: given[0] == given[1]},
+        otherwise=lambda given, truth: f"{given:.0f}, not {truth:.0f}",
+    )
+
+    def spoils_its_input(x):
+        total = x.sum()
+        x[:] = 0
+        return total
+
+    answers = {
+        "added": [np.sum, lambda x: sum(x) + 1, spoils_its_input],
+        "a product": [lambda x: x[0] * x[1]],
+        "one of them": [max, min],
+        "shape (2,)": [lambda x: x],
+        "shape (0,)": [lambda x: "three"],
+        "always the same": [lambda x: 7],
+        "nan, not 3": [lambda x: np.nan * x[0]],
+        "4, not 3": [lambda x: 2 * x[1]],
+        NO_FUNCTION: [3],
+    }
+    for text, functions in answers.items():
+        for function in functions:
+            assert examine("99.3", function) == ("correct" if text == "added" else "not yet", text)
+
+
+def test_letters_are_looked_at_one_by_one(planted):
+    letters_exercise(
+        "99.4", why="so it is", chosen={"B": "B too"}, not_chosen={"A": "not A"}, none="one at least", example="AB"
+    )
+    answers = {
+        "so it is": {"b"},
+        "not A": "AB",
+        "one at least": [],
+        "Give letters A to B, for instance {'A', 'B'}.": "BC",
+    }
+    for text, answer in answers.items():
+        assert examine("99.4", answer)[1] == text
 
 
 def test_predictions(capsys):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+from course_lib.teaching.exercises import Case, Verdict, exercise, right, wrong
+from course_lib.teaching.exercises.kinds import function_exercise
 
 MEASURED = (350.0, 373.0, 300.0, 410.0, 285.0)
 PREDICTED = (360.0, 353.0, 330.0, 410.0, 245.0)
@@ -49,54 +50,36 @@ def _mean_absolute_error(answer: object, **context: object) -> Verdict:
     return wrong("Take the five differences between predicted and measured, drop their signs, and average.")
 
 
-@exercise(
+function_exercise(
     "0.2",
-    solution=lambda: Case(lambda scores: np.percentile(scores, [5, 95])),
-    wrong_answers=lambda: [
-        Case(lambda scores: (min(scores), max(scores)), says="all of them"),
-        Case(lambda scores: np.percentile(scores, [10, 90]), says="eight in ten"),
-        Case(
-            lambda scores: (np.mean(scores) - np.std(scores), np.mean(scores) + np.std(scores)),
-            says="standard deviation",
+    inputs=lambda: [(40.0 + np.random.default_rng(7).gamma(4.0, 8.0, size=1000),)],
+    solution=lambda scores: np.percentile(scores, [5, 95]),
+    why="One score in twenty lies below, one in twenty above, nine in ten between. Percentiles need no bell curve, and "
+    "scores of small test sets do not follow one.",
+    mistakes={
+        "The smallest and the largest score hold all of them between, and move with every further trial.": (
+            lambda scores: (min(scores), max(scores))
         ),
-        Case(lambda scores: np.percentile(scores, [95, 5]), says="order"),
-        Case(lambda scores: np.percentile(scores, 90), says="two numbers"),
-        Case(lambda scores: np.percentile(scores, [0.05, 0.95]), says="from 0 to 100"),
-        Case((10.0, 50.0), says="function"),
-    ],
+        "Between the 10th and the 90th percentile lie only eight in ten. Cut off one in twenty at each end.": (
+            lambda scores: np.percentile(scores, [10, 90])
+        ),
+        "np.percentile counts from 0 to 100, np.quantile from 0 to 1.": (
+            lambda scores: np.percentile(scores, [0.05, 0.95])
+        ),
+        "Mean and standard deviation give these ends only for a bell curve, and the scores are lopsided.": [
+            lambda scores, width=width: np.mean(scores) + width * np.std(scores) * np.array([-1, 1])
+            for width in (1.0, 1.64, 1.645, 1.96, 2.0)
+        ],
+    },
+    shape="The function should return two numbers, the lower and the upper end.",
+    signs={"The two ends are in the wrong order: the lower one first.": lambda given: given[0][0] > given[0][1]},
+    others={
+        "order": lambda scores: np.percentile(scores, [95, 5]),
+        "two numbers": lambda scores: np.percentile(scores, 90),
+    },
+    otherwise="These are not the ends between which nine in ten scores lie. Look at np.percentile.",
+    rtol=0.004,  # of the lower end, about 50, that is 0.2
 )
-def _middle_90(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong("The answer should be the function itself, without brackets behind its name.")
-    scores = np.random.default_rng(7).gamma(4.0, 8.0, size=1000)
-    result = np.asarray(call(answer, scores), dtype=float)
-    if result.shape != (2,):
-        return wrong("The function should return two numbers, the lower and the upper end.")
-
-    def near(low: float, high: float) -> bool:
-        return bool(np.allclose(result, [low, high], atol=0.2))
-
-    if near(*np.percentile(scores, [5, 95])):
-        return right(
-            "One score in twenty lies below, one in twenty above, nine in ten between. Percentiles need no bell curve, "
-            "and scores of small test sets do not follow one."
-        )
-    if result[0] > result[1]:
-        return wrong("The two ends are in the wrong order: the lower one first.")
-    if near(scores.min(), scores.max()):
-        return wrong("The smallest and the largest score hold all of them between, and move with every further trial.")
-    if near(*np.percentile(scores, [10, 90])):
-        return wrong(
-            "Between the 10th and the 90th percentile lie only eight in ten. Cut off one in twenty at each end."
-        )
-    if near(*np.percentile(scores, [0.05, 0.95])):
-        return wrong("np.percentile counts from 0 to 100, np.quantile from 0 to 1.")
-    for width in (1.0, 1.64, 1.645, 1.96, 2.0):
-        if near(scores.mean() - width * scores.std(), scores.mean() + width * scores.std()):
-            return wrong(
-                "Mean and standard deviation give these ends only for a bell curve, and the scores are lopsided."
-            )
-    return wrong("These are not the ends between which nine in ten scores lie. Look at np.percentile.")
 
 
 @exercise(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+from course_lib.teaching.exercises import Case, Verdict, exercise, right, wrong
+from course_lib.teaching.exercises.kinds import function_exercise
 
 
 @exercise(
@@ -55,127 +57,108 @@ def _smallest_table(answer: object, **context: object) -> Verdict:
     return wrong("Start at the tree: how many molecules does one cut need? Then go back: 0.8, and four folds of five.")
 
 
-@exercise(
-    "1.2",
-    solution=lambda: Case(lambda e: np.std(e, ddof=1) / np.sqrt(len(e))),
-    wrong_answers=lambda: [
-        Case(lambda e: np.std(e), says="single molecule"),
-        Case(lambda e: np.std(e, ddof=1) / len(e), says="square root"),
-        Case(lambda e: np.var(e, ddof=1) / np.sqrt(len(e)), says="squared kelvin"),
-        Case(lambda e: np.var(e, ddof=1) / len(e), says="squared kelvin"),
-        Case(lambda e: np.mean(e) / np.sqrt(len(e)), says="scatter"),
-        Case(lambda e: np.mean(e), says="itself"),
-        Case(lambda e: np.sqrt(np.mean(e**2) / len(e)), says="from zero"),
-        Case(lambda e: np.std(e, ddof=1) / np.sqrt(50), says="written into"),
-        Case(lambda e: 1.96 * np.std(e, ddof=1) / np.sqrt(len(e)), says="95 %"),
-        Case(lambda e: e / np.sqrt(len(e)), says="one number"),
-        Case(3.5, says="function"),
-    ],
-)
-def _standard_error(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong("The answer should be the function itself, without brackets behind its name.")
+def _tables() -> list[tuple]:
     rng = np.random.default_rng(3)
-    errors = np.abs(rng.normal(0.0, 30.0, size=24)) + 5.0
-    result = call(answer, errors.copy())
-    if np.ndim(result) != 0:
-        return wrong("The function should return one number: how far the mean moves, not one value a molecule.")
-    value, n = float(result), len(errors)
-
-    def near(x: float) -> bool:
-        return bool(np.isclose(value, x, rtol=0.005))
-
-    sd, spread = errors.std(ddof=1), errors.std()
-    if near(sd / np.sqrt(n)) or near(spread / np.sqrt(n)):
-        other = np.abs(rng.normal(0.0, 8.0, size=90))
-        again = float(call(answer, other.copy()))
-        if not np.isclose(again, other.std(ddof=1) / np.sqrt(90), rtol=0.01):
-            return wrong("Right for one table, wrong for another of a different length: where does the 24 come from?")
-        return right(
-            "The scatter of single errors, divided by the square root of their number. Put it behind every mean "
-            "absolute error as plus or minus: with fifty molecules it is about a tenth of the error, for any model."
-        )
-    if near(sd) or near(spread):
-        return wrong("That is the scatter of the error of a single molecule. The mean of many moves less.")
-    if near(sd / n) or near(spread / n):
-        return wrong("You divided by the number of molecules. Errors partly cancel: it goes with its square root.")
-    if any(near(x) for x in (sd**2 / np.sqrt(n), sd**2 / n, sd**2, spread**2 / np.sqrt(n), spread**2 / n)):
-        return wrong("That is a variance, in squared kelvin. The standard error has the unit of the errors.")
-    if near(errors.mean()):
-        return wrong("That is the mean absolute error itself. The question is how far it would move.")
-    if near(errors.mean() / np.sqrt(n)):
-        return wrong("You took the mean of the errors. Their scatter decides how far it can move, not their size.")
-    if near(np.sqrt((errors**2).mean() / n)):
-        return wrong("You measured the scatter from zero. Measure it from the mean of the absolute errors.")
-    if near(sd / np.sqrt(50)) or near(spread / np.sqrt(50)):
-        return wrong("The 50 is written into your function; this table has 24 errors. Use the length of what comes in.")
-    if any(near(z * s / np.sqrt(n)) for z in (1.96, 2.0) for s in (sd, spread)):
-        return wrong("That is the half width of a 95 % interval, about two standard errors. Give one.")
-    return wrong("Standard error of a mean: standard deviation of the values / square root of how many there are.")
+    return [(np.abs(rng.normal(0.0, 30.0, size=24)) + 5.0,), (np.abs(rng.normal(0.0, 8.0, size=90)),)]
 
 
-# Molecules of a made-up split, one name a row: 4 of the 8 test rows are known, 2 of the 5 test molecules, 3 of the 11
-# training rows, 1 row in its place, so that each slip gives another number.
-_TRAIN = np.array(["A", "C", "D", "B", "A", "E", "F", "G", "H", "I", "J"])
-_TEST = np.array(["A", "B", "B", "A", "X", "Y", "Y", "Z"])
+def _both(rule: Callable[[float, int], float]) -> list[Callable[[np.ndarray], float]]:
+    """Apply a rule to the standard deviation, with n - 1 and with n in it, and to the number n of the errors."""
+    return [lambda e, ddof=ddof: rule(np.std(e, ddof=ddof), len(e)) for ddof in (1, 0)]
 
 
-@exercise(
-    "1.3",
-    solution=lambda: Case(lambda train, test: np.isin(test, train).mean()),
-    wrong_answers=lambda: [
-        Case(lambda train, test: np.isin(train, test).mean(), says="training rows"),
-        Case(lambda train, test: len(set(train) & set(test)) / len(set(test)), says="copies"),
-        Case(lambda train, test: int(np.isin(test, train).sum()), says="share"),
-        Case(lambda train, test: len(set(train) & set(test)), says="molecules"),
-        Case(lambda train, test: 1 - np.isin(test, train).mean(), says="not been seen"),
-        Case(lambda train, test: np.isin(test, train).sum() / len(train), says="divided"),
-        Case(lambda train, test: 100 * np.isin(test, train).mean(), says="per cent"),
-        Case(lambda train, test: np.isin(test, train), says="one number"),
-        Case(lambda train, test: np.mean([a == b for a, b in zip(train, test, strict=False)]), says="position"),
-        Case(0.5, says="function"),
-    ],
+function_exercise(
+    "1.2",
+    inputs=_tables,
+    solution=lambda e: np.std(e, ddof=1) / np.sqrt(len(e)),
+    also_right=[lambda e: np.std(e) / np.sqrt(len(e))],
+    why="The scatter of single errors, divided by the square root of their number. Put it behind every mean absolute "
+    "error as plus or minus: with fifty molecules it is about a tenth of the error, for any model.",
+    mistakes={
+        "Right for one table, wrong for another of a different length: where does the 24 come from?": (
+            _both(lambda sd, n: sd / np.sqrt(24))
+        ),
+        "That is the scatter of the error of a single molecule. The mean of many moves less.": _both(lambda sd, n: sd),
+        "You divided by the number of molecules. Errors partly cancel: it goes with its square root.": (
+            _both(lambda sd, n: sd / n)
+        ),
+        "That is a variance, in squared kelvin. The standard error has the unit of the errors.": [
+            *_both(lambda sd, n: sd**2 / np.sqrt(n)),
+            *_both(lambda sd, n: sd**2 / n),
+            *_both(lambda sd, n: sd**2),
+        ],
+        "That is the mean absolute error itself. The question is how far it would move.": np.mean,
+        "You took the mean of the errors. Their scatter decides how far it can move, not their size.": (
+            lambda e: np.mean(e) / np.sqrt(len(e))
+        ),
+        "You measured the scatter from zero. Measure it from the mean of the absolute errors.": (
+            lambda e: np.sqrt(np.mean(e**2) / len(e))
+        ),
+        "The 50 is written into your function; this table has 24 errors. Use the length of what comes in.": (
+            _both(lambda sd, n: sd / np.sqrt(50))
+        ),
+        "That is the half width of a 95 % interval, about two standard errors. Give one.": [
+            *_both(lambda sd, n: 1.96 * sd / np.sqrt(n)),
+            *_both(lambda sd, n: 2 * sd / np.sqrt(n)),
+        ],
+    },
+    shape="The function should return one number: how far the mean moves, not one value a molecule.",
+    others={"one number": lambda e: e / np.sqrt(len(e))},
+    otherwise="Standard error of a mean: standard deviation of the values / square root of how many there are.",
+    rtol=0.005,
 )
-def _share_seen(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong("The answer should be the function itself, without brackets behind its name.")
-    result = call(answer, _TRAIN.copy(), _TEST.copy())
-    if np.ndim(result) != 0:
-        return wrong("You marked the test rows that have been seen. Now make one number of the marks: their share.")
-    value = float(result)
 
-    def near(x: float) -> bool:
-        return bool(np.isclose(value, x, atol=1e-6))
 
-    if near(0.5):
-        none = float(call(answer, np.array(["A", "B", "C"]), np.array(["X", "Y", "Z", "Y"])))
-        most = float(call(answer, np.array(["A", "B", "C"]), np.array(["A", "A", "C", "Y"])))
-        if near(0.5) and np.isclose(none, 0) and np.isclose(most, 0.75):
-            return right(
-                "One line, and worth running on every split you make. course_lib.splits.assert_no_leak does it for all "
-                "splits of this course, and stops when the share is not zero."
-            )
-        if np.isclose(none, 1) or np.isclose(most, 0.25):
-            return wrong("You counted the test rows that have not been seen.")
-        return wrong("Right for one split, wrong for another: does your function use both of its arguments?")
-    if near(3 / 11):
-        return wrong("That is the share of training rows whose molecule is in the test. Turn the question round.")
-    if near(0.4):
-        return wrong(
-            "You counted each molecule once. The score is a mean over rows, so copies in the test count as often as "
-            "they stand there: take rows."
-        )
-    if near(len(set(_TRAIN) & set(_TEST))):
-        return wrong("That is how many molecules the two sides have in common. Asked: which share of the test rows.")
-    if near(4):
-        return wrong("That is the number of test rows that have been seen. A share is divided by how many there are.")
-    if near(4 / len(_TRAIN)):
-        return wrong("You divided by the number of training rows; it is the test rows that you count.")
-    if near(50):
-        return wrong("That is in per cent. Give the share, between 0 and 1.")
-    if near(1 / len(_TEST)) or near(1 / len(_TRAIN)) or near(1):
-        return wrong("You compared the rows position by position. A copy can stand anywhere in the training rows.")
-    return wrong("For each test row ask: is its molecule among the training rows? Then average. np.isin helps.")
+def _splits() -> list[tuple]:
+    """Return made-up splits, one letter a row.
+
+    In the first, 4 of the 8 test rows are known, 2 of the 5 test molecules, 3 of the 11 training rows, 1 row in its
+    place, so that each slip gives another number.
+    """
+    splits = [("ACDBAEFGHIJ", "ABBAXYYZ"), ("ABCDE", "XYZY"), ("ABCDE", "AACY")]
+    return [(np.array(list(train)), np.array(list(test))) for train, test in splits]
+
+
+def _in_place(train: np.ndarray, test: np.ndarray) -> int:
+    return sum(a == b for a, b in zip(train, test, strict=False))
+
+
+function_exercise(
+    "1.3",
+    inputs=_splits,
+    solution=lambda train, test: np.isin(test, train).mean(),
+    why="One line, and worth running on every split you make. course_lib.splits.assert_no_leak does it for all splits "
+    "of this course, and stops when the share is not zero.",
+    mistakes={
+        "You counted the test rows that have not been seen.": lambda train, test: 1 - np.isin(test, train).mean(),
+        "Right for one split, wrong for another: does your function use both of its arguments?": (
+            lambda train, test: 0.5
+        ),
+        "That is the share of training rows whose molecule is in the test. Turn the question round.": (
+            lambda train, test: np.isin(train, test).mean()
+        ),
+        "You counted each molecule once. The score is a mean over rows, so copies in the test count as often as they "
+        "stand there: take rows.": lambda train, test: len(set(train) & set(test)) / len(set(test)),
+        "That is how many molecules the two sides have in common. Asked: which share of the test rows.": (
+            lambda train, test: len(set(train) & set(test))
+        ),
+        "That is the number of test rows that have been seen. A share is divided by how many there are.": (
+            lambda train, test: np.isin(test, train).sum()
+        ),
+        "You divided by the number of training rows; it is the test rows that you count.": (
+            lambda train, test: np.isin(test, train).sum() / len(train)
+        ),
+        "That is in per cent. Give the share, between 0 and 1.": lambda train, test: 100 * np.isin(test, train).mean(),
+        "You compared the rows position by position. A copy can stand anywhere in the training rows.": [
+            lambda train, test: _in_place(train, test) / len(test),
+            lambda train, test: _in_place(train, test) / len(train),
+            _in_place,
+        ],
+    },
+    shape="You marked the test rows that have been seen. Now make one number of the marks: their share.",
+    others={"one number": lambda train, test: np.isin(test, train)},
+    otherwise="For each test row ask: is its molecule among the training rows? Then average. np.isin helps.",
+)
 
 
 def _noise() -> tuple[np.ndarray, np.ndarray]:

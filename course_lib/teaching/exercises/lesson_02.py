@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+from course_lib.teaching.exercises import Case, Verdict, exercise, right, wrong
+from course_lib.teaching.exercises.kinds import function_exercise
 
 _GAS_CONSTANT = 0.0019872  # kcal/(mol K)
-_ENERGIES = (3.0, 0.0, 0.5, 1.2)
+_ENERGIES = np.array([3.0, 0.0, 0.5, 1.2, 30.0])  # kcal/mol; 30, since in J/mol the others weigh alike
 _PROTOCOLS = ("etkdg", "etkdg_uff", "etkdg_mmff94", "dg", "dg_uff", "dg_mmff94")
 _STRINGS = ("OCC", "C(C)O", "COC", "CCO", "O(C)C", "c1ccccc1C", "Cc1ccccc1", "C1C=CC=CC=1C")
 
@@ -64,80 +65,53 @@ def _label_stays_true(answer: object, **context: object) -> Verdict:
 
 
 # --- 2.2 ------------------------------------------------------------------------------------------------------------
-def _weights(energies: Sequence[float], temperature: float = 298.15) -> np.ndarray:
-    above = np.asarray(energies, dtype=float) - np.min(energies)
-    factors = np.exp(-above / (_GAS_CONSTANT * temperature))
-    return factors / factors.sum()
+def _weights(rt: Callable[[float], float] = lambda t: _GAS_CONSTANT * t, sign: float = -1.0) -> list[Callable]:
+    """Make answers by a rule: right, not measured from the lowest energy, and both again at room temperature always."""
 
+    def shares(energies: np.ndarray, temperature: float, lowest: bool) -> np.ndarray:
+        factors = np.exp(sign * (energies - lowest * energies.min()) / rt(temperature))
+        return factors / factors.sum()
 
-def _factors(energies: Sequence[float], rt: float, sign: float = -1.0) -> np.ndarray:
-    above = np.asarray(energies, dtype=float) - np.min(energies)
-    return np.exp(sign * above / rt)
-
-
-def _share(factors: np.ndarray) -> np.ndarray:
-    return factors / factors.sum()
-
-
-@exercise(
-    "2.2",
-    solution=lambda: Case(_weights),
-    wrong_answers=lambda: [
-        Case(
-            lambda e, temperature=298.15: _share(_factors(e, _GAS_CONSTANT * temperature, sign=1.0)), says="minus sign"
-        ),
-        Case(lambda e, temperature=298.15: _factors(e, _GAS_CONSTANT * temperature), says="add up to 1"),
-        Case(lambda e, temperature=298.15: _share(_factors(e, 8.314e-3 * temperature)), says="kJ"),
-        Case(lambda e, temperature=298.15: _share(_factors(e, 8.314 * temperature)), says="J/(mol K)"),
-        Case(lambda e, temperature=298.15: _share(_factors(e, 1.0)), says="temperature"),
-        Case(lambda e, temperature=298.15: _share(_factors(e, _GAS_CONSTANT * 298.15)), says="ignores"),
-        Case(
-            lambda e, temperature=298.15: _share(np.exp(-np.asarray(e, dtype=float) / (_GAS_CONSTANT * temperature))),
-            says="lowest",
-        ),
-        Case(lambda e, temperature=298.15: np.full(len(e), 1 / len(e)), says="all the same"),
-        Case(np.array([0.1, 0.9]), says="function"),
-    ],
-)
-def _boltzmann(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong("The answer should be the function itself, without brackets behind its name.")
-    result = np.asarray(call(answer, np.array(_ENERGIES)), dtype=float)
-    if result.shape != (len(_ENERGIES),):
-        return wrong(f"For {len(_ENERGIES)} energies there should be {len(_ENERGIES)} weights, one for each shape.")
-    rt = _GAS_CONSTANT * 298.15
-
-    def is_near(other: np.ndarray) -> bool:
-        return bool(np.allclose(result, other, rtol=5e-3, atol=1e-6))
-
-    if not is_near(_weights(_ENERGIES)):
-        if is_near(_share(_factors(_ENERGIES, rt, sign=1.0))):
-            return wrong("The highest energy has the largest weight: there is a minus sign missing in the exponent.")
-        if np.allclose(result, result[0]):
-            return wrong("The weights are all the same. Shapes of higher energy are rarer.")
-        if is_near(_share(_factors(_ENERGIES, 8.314e-3 * 298.15))):
-            return wrong("You took the gas constant for kJ; the energies are in kcal/mol. Use 0.0019872 kcal/(mol K).")
-        if is_near(_share(_factors(_ENERGIES, 8.314 * 298.15))):
-            return wrong("8.314 is the gas constant in J/(mol K); the energies are in kcal/mol.")
-        if is_near(_share(_factors(_ENERGIES, 1.0))):
-            return wrong("Where is the temperature? The energy is divided by R times T, about 0.6 kcal/mol.")
-        if not np.isclose(result.sum(), 1.0, atol=1e-6):
-            return wrong("The weights do not add up to 1: divide by their sum.")
-        return wrong("These are not the weights. Energy over RT, a minus sign, exp(), and divide by the sum.")
-    warm = np.asarray(call(answer, np.array(_ENERGIES), temperature=600.0), dtype=float)
-    if not np.allclose(warm, _weights(_ENERGIES, 600.0), rtol=5e-3, atol=1e-6):
-        return wrong("Right at room temperature, but the function ignores its second argument.")
-    with np.errstate(all="ignore"):
-        high = np.asarray(call(answer, np.array(_ENERGIES) + 1000.0), dtype=float)
-    if not np.allclose(high, _weights(_ENERGIES), rtol=5e-3, atol=1e-6):
-        return wrong(
-            "Right for small energies. With 1000 kcal/mol added to each, which changes nothing, exp() gives 0 for all. "
-            "Measure the energies from the lowest first."
+    return [
+        lambda energies, temperature=298.15, fixed=fixed, lowest=lowest: shares(
+            energies, 298.15 if fixed else temperature, lowest
         )
-    return right(
-        "Only differences of energy count: measuring from the lowest is allowed and keeps exp() from underflowing. "
-        "These are the weights of a gas at equilibrium; in a melt the neighbours have a say too."
-    )
+        for fixed in (False, True)
+        for lowest in (True, False)
+    ]
+
+
+_RIGHT, _FROM_ZERO, *_AT_ROOM_TEMPERATURE = _weights()
+
+function_exercise(
+    "2.2",
+    inputs=lambda: [(_ENERGIES.copy(),), (_ENERGIES.copy(), 600.0), (_ENERGIES + 1000.0,)],
+    solution=_RIGHT,
+    why="Only differences of energy count: measuring from the lowest is allowed and keeps exp() from underflowing. "
+    "These are the weights of a gas at equilibrium; in a melt the neighbours have a say too.",
+    mistakes={
+        "The highest energy has the largest weight: there is a minus sign missing in the exponent.": _weights(sign=1.0),
+        "You took the gas constant for kJ; the energies are in kcal/mol. Use 0.0019872 kcal/(mol K).": (
+            _weights(lambda t: 8.314e-3 * t)
+        ),
+        "8.314 is the gas constant in J/(mol K); the energies are in kcal/mol.": _weights(lambda t: 8.314 * t),
+        "Where is the temperature? The energy is divided by R times T, about 0.6 kcal/mol.": _weights(lambda t: 1.0),
+        "Right at room temperature, but the function ignores its second argument.": _AT_ROOM_TEMPERATURE,
+        "Right for small energies. With 1000 kcal/mol added to each, which changes nothing, exp() gives 0 for all. "
+        "Measure the energies from the lowest first.": _FROM_ZERO,
+    },
+    shape=f"For {len(_ENERGIES)} energies there should be {len(_ENERGIES)} weights, one for each shape.",
+    signs={
+        "The weights are all the same. Shapes of higher energy are rarer.": lambda given: np.ptp(given[0]) < 1e-6,
+        "The weights do not add up to 1: divide by their sum.": lambda given: not np.isclose(given[0].sum(), 1.0),
+    },
+    others={
+        "all the same": lambda energies, temperature=298.15: np.full(len(energies), 1 / len(energies)),
+        "add up to 1": lambda energies, temperature=298.15: np.exp(-energies / (_GAS_CONSTANT * temperature)),
+    },
+    otherwise="These are not the weights. Energy over RT, a minus sign, exp(), and divide by the sum.",
+    rtol=5e-3,
+)
 
 
 # --- 2.3 ------------------------------------------------------------------------------------------------------------

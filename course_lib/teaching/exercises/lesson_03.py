@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+from course_lib.teaching.exercises.kinds import letters_exercise
 
 # --------------------------------------------------------------------------------------------- 3.1 relaxing the limits
 LIMITS = {"min_child_samples": 20, "reg_alpha": 0.8, "reg_lambda": 0.2}
@@ -275,45 +276,22 @@ def _molecule_means(answer: Any, **context: Any) -> Verdict:
 
 
 # --------------------------------------------------------------------------------------------------- 3.4 spot the leak
-@exercise(
+letters_exercise(
     "3.4",
-    solution=lambda: Case({"A", "C", "D"}),
-    wrong_answers=lambda: [
-        Case({"A", "B", "C", "D"}, says="B is sound"),
-        Case({"C", "D"}, says="several lines"),
-        Case({"A", "D"}, says="over all 70"),
-        Case({"A", "C"}, says="luckiest"),
-        Case({"A", "Z"}, says="letters A to D"),
-        Case(set(), says="at least one"),
-    ],
+    why="A leaks molecules, C leaks labels into the columns, D leaks them into the choice. The guard sees only the "
+    "first kind, and only when the labels of the molecules are right.",
+    not_chosen={
+        "B": "B is sound: all lines of a molecule are on one side, and whatever is fitted, the choice of columns too, "
+        "is fitted on the training rows of each fold.",
+    },
+    chosen={
+        "A": "Look at A again: a polymer that several handbooks list stands in several lines. With a group for each "
+        "line it is in training and in test, and the guard only compares the labels that it is given.",
+        "C": "Look at C again: the 20 columns were chosen by their correlation with Tg over all 70 polymers, the "
+        "held-out ones too. Their labels took part before the first fold was made.",
+        "D": "Look at D again: each single score is sound, but the best of many noisy scores is the luckiest one. The "
+        "folds that chose must not be the folds that judge.",
+    },
+    none="The guard did not complain, and yet at least one of the four is flattered.",
+    example="AB",
 )
-def _flattered(answer: Any, **context: Any) -> Verdict:
-    letters = {str(letter).strip().upper() for letter in answer}
-    if not letters:
-        return wrong("The guard did not complain, and yet at least one of the four is flattered.")
-    if not letters <= set("ABCD"):
-        return wrong("Give letters A to D, for instance {'A', 'B'}.")
-    if "B" in letters:
-        return wrong(
-            "B is sound: all lines of a molecule are on one side, and whatever is fitted, the choice of columns too, "
-            "is fitted on the training rows of each fold."
-        )
-    if "A" not in letters:
-        return wrong(
-            "Look at A again: a polymer that several handbooks list stands in several lines. With a group for each "
-            "line it is in training and in test, and the guard only compares the labels that it is given."
-        )
-    if "C" not in letters:
-        return wrong(
-            "Look at C again: the 20 columns were chosen by their correlation with Tg over all 70 polymers, the "
-            "held-out ones too. Their labels took part before the first fold was made."
-        )
-    if "D" not in letters:
-        return wrong(
-            "Look at D again: each single score is sound, but the best of many noisy scores is the luckiest one. The "
-            "folds that chose must not be the folds that judge."
-        )
-    return right(
-        "A leaks molecules, C leaks labels into the columns, D leaks them into the choice. The guard sees only the "
-        "first kind, and only when the labels of the molecules are right."
-    )

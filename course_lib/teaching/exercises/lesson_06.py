@@ -8,137 +8,113 @@ import numpy as np
 
 from course_lib.molecules import canonical, identity
 from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
-
-NO_FUNCTION = "The answer should be the function itself, without brackets behind its name."
-
-ALONE, JOINT = np.array([8.0, 12.0, 10.0, 16.0]), np.array([6.0, 13.0, 9.0, 10.0])
+from course_lib.teaching.exercises.kinds import NO_FUNCTION, function_exercise
 
 
+# --- 6.1 relative improvement ----------------------------------------------------------------------------------------
 def _improvement(alone: np.ndarray, joint: np.ndarray) -> float:
     return np.mean((alone - joint) / alone)
 
 
-@exercise(
+function_exercise(
     "6.1",
-    solution=lambda: Case(_improvement),
-    wrong_answers=lambda: [
-        Case(lambda a, j: np.mean((j - a) / a), says="sign"),
-        Case(lambda a, j: np.mean((a - j) / j), says="divide by the error alone"),
-        Case(lambda a, j: np.mean(a - j), says="unit"),
-        Case(lambda a, j: 1 - j.mean() / a.mean(), says="seed by seed"),
-        Case(lambda a, j: np.mean(np.abs(a - j) / a), says="also count"),
-        Case(lambda a, j: np.median((a - j) / a), says="median"),
-        Case(lambda a, j: 100 * np.mean((a - j) / a), says="per cent"),
-        Case(lambda a, j: np.mean(j / a), says="from 1"),
-        Case(lambda a, j: (a - j) / a, says="one number"),
-        Case(0.1, says="function"),
-    ],
+    inputs=lambda: [(np.array([8.0, 12.0, 10.0, 16.0]), np.array([6.0, 13.0, 9.0, 10.0]))],
+    solution=_improvement,
+    why="Each seed is compared with itself, so that a hard split is hard for both, and counts the same as an easy one. "
+    "Positive: company helps.",
+    mistakes={
+        "The sign is turned round: an error that falls in company is an improvement.": lambda a, j: -_improvement(a, j),
+        "You divide by the joint error; divide by the error alone.": lambda a, j: np.mean((a - j) / j),
+        "That is a difference in the target's unit. Divide by the error alone, in each seed.": (
+            lambda a, j: np.mean(a - j)
+        ),
+        "You compare two means. Compare seed by seed, then average: hard splits would count more than others.": (
+            lambda a, j: 1 - j.mean() / a.mean()
+        ),
+        "You dropped the sign: seeds in which company hurts also count, with a minus.": (
+            lambda a, j: np.mean(np.abs(a - j) / a)
+        ),
+        "That is the median. Return the mean over the seeds.": lambda a, j: np.median((a - j) / a),
+        "That is in per cent; return the share itself.": lambda a, j: 100 * _improvement(a, j),
+        "That is what is left of the error. How far is it from 1?": lambda a, j: np.mean(j / a),
+    },
+    shape="You have a value for each seed. Return one number, their mean.",
+    others={"one number": lambda a, j: (a - j) / a},
+    otherwise="For each seed: what the error fell by, divided by the error alone. Then the mean over the seeds.",
 )
-def _relative_improvement(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong(NO_FUNCTION)
-    result = call(answer, ALONE.copy(), JOINT.copy())
-    if np.ndim(result) != 0:
-        return wrong("You have a value for each seed. Return one number, their mean.")
-    value, truth = float(result), _improvement(ALONE, JOINT)
-    ratio = JOINT / ALONE
-    if np.isclose(value, truth):
-        return right(
-            "Each seed is compared with itself, so that a hard split is hard for both, and counts the same as an easy "
-            "one. Positive: company helps."
-        )
-    for near, text in (
-        (-truth, "The sign is turned round: an error that falls in company is an improvement."),
-        (np.mean((ALONE - JOINT) / JOINT), "You divide by the joint error; divide by the error alone."),
-        (np.mean(ALONE - JOINT), "That is a difference in the target's unit. Divide by the error alone, in each seed."),
-        (1 - JOINT.mean() / ALONE.mean(), "You compare two means. Compare seed by seed, then average: hard splits "
-         "would count more than others."),
-        (np.mean(np.abs(1 - ratio)), "You dropped the sign: seeds in which company hurts also count, with a minus."),
-        (np.median(1 - ratio), "That is the median. Return the mean over the seeds."),
-        (100 * truth, "That is in per cent; return the share itself."),
-        (ratio.mean(), "That is what is left of the error. How far is it from 1?"),
-    ):  # fmt: skip
-        if np.isclose(value, near):
-            return wrong(text)
-    return wrong("For each seed: what the error fell by, divided by the error alone. Then the mean over the seeds.")
 
 
+# --- 6.2 the slope after a step on trial -----------------------------------------------------------------------------
 def _batches() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(6)
     x, x_new = rng.normal(0.4, 1.0, size=9), rng.normal(-0.2, 1.3, size=7)
     return x, 1.7 * x + rng.normal(size=9), x_new, 0.9 * x_new + rng.normal(size=7)
 
 
-POINT = {"w_target": 0.3, "w_own": -0.8, "alpha": 0.35, "rate": 0.2}
+POINT = (0.3, -0.8, 0.35)  # w_target, w_own, alpha
 
 
 def _residual(w_target, w_own, alpha, x, y):
     return y - (alpha * w_target + (1 - alpha) * w_own) * x
 
 
+def _pull(w_target, w_own, alpha, x, y):
+    return np.mean(_residual(w_target, w_own, alpha, x, y) * x)
+
+
 def _lookahead(w_target, w_own, alpha, x, y, rate):
-    return w_target + 2 * rate * alpha * np.mean(_residual(w_target, w_own, alpha, x, y) * x)
+    return w_target + 2 * rate * alpha * _pull(w_target, w_own, alpha, x, y)
 
 
-@exercise(
+function_exercise(
     "6.2",
-    solution=lambda: Case(_lookahead),
-    wrong_answers=lambda: [
-        Case(lambda t, o, a, x, y, r: t + 2 * r * np.mean(_residual(t, o, a, x, y) * x), says="factor alpha"),
-        Case(lambda t, o, a, x, y, r: t + 2 * r * (1 - a) * np.mean(_residual(t, o, a, x, y) * x), says="1 - alpha"),
-        Case(lambda t, o, a, x, y, r: t - 2 * r * a * np.mean(_residual(t, o, a, x, y) * x), says="uphill"),
-        Case(lambda t, o, a, x, y, r: t + r * a * np.mean(_residual(t, o, a, x, y) * x), says="factor 2"),
-        Case(lambda t, o, a, x, y, r: t + 2 * r * a * np.sum(_residual(t, o, a, x, y) * x), says="mean"),
-        Case(lambda t, o, a, x, y, r: 2 * r * a * np.mean(_residual(t, o, a, x, y) * x), says="the step alone"),
-        Case(lambda t, o, a, x, y, r: o + 2 * r * a * np.mean(_residual(t, o, a, x, y) * x), says="auxiliary's slope"),
-        Case(lambda t, o, a, x, y, r: t + 2 * r * a * np.mean((y - t * x) * x), says="mixture"),
-        Case(lambda t, o, a, x, y, r: t + 2 * a * np.mean(_residual(t, o, a, x, y) * x), says="rate"),
-        Case(lambda t, o, a, x, y, r: t + 2 * r * a * _residual(t, o, a, x, y) * x, says="one number"),
-        Case(lambda t, o, a, x, y, r: t + 2 * r * a * np.mean(_residual(t, o, 1 - a, x, y) * x), says="way round"),
-        Case(0.3, says="function"),
-    ],
+    inputs=lambda: [(*POINT, *_batches()[:2], 0.2)],
+    solution=_lookahead,
+    why="With little alpha the auxiliary hardly moves the target's slope. The step is on trial only: training goes on "
+    "from the old slope.",
+    mistakes={
+        "The inner derivative is missing: in the mixture w_target stands with a factor alpha.": (
+            lambda t, o, a, x, y, r: t + 2 * r * _pull(t, o, a, x, y)
+        ),
+        "1 - alpha stands with w_own. The slope that moves here stands with alpha.": (
+            lambda t, o, a, x, y, r: t + 2 * r * (1 - a) * _pull(t, o, a, x, y)
+        ),
+        "You go uphill: the loss must fall, so the slope moves along + mean(r x).": (
+            lambda t, o, a, x, y, r: t - 2 * r * a * _pull(t, o, a, x, y)
+        ),
+        "The factor 2 of the derivative of a square is missing.": (
+            lambda t, o, a, x, y, r: t + r * a * _pull(t, o, a, x, y)
+        ),
+        "You take the sum over the batch. The loss is a mean.": (
+            lambda t, o, a, x, y, r: t + 2 * r * a * len(x) * _pull(t, o, a, x, y)
+        ),
+        "That is the step alone. Return where the slope stands after it.": (
+            lambda t, o, a, x, y, r: 2 * r * a * _pull(t, o, a, x, y)
+        ),
+        "You moved from the auxiliary's slope. It is the target's that is moved on trial.": (
+            lambda t, o, a, x, y, r: o + 2 * r * a * _pull(t, o, a, x, y)
+        ),
+        "The auxiliary goes through the mixture, not through the target's slope alone: r = y - (alpha w_target + "
+        "(1 - alpha) w_own) x.": lambda t, o, a, x, y, r: t + 2 * r * a * np.mean((y - t * x) * x),
+        "The rate is missing.": lambda t, o, a, x, y, r: t + 2 * a * _pull(t, o, a, x, y),
+        "Your mixture is the other way round: alpha is the share of the target's slope.": (
+            lambda t, o, a, x, y, r: t + 2 * r * a * _pull(t, o, 1 - a, x, y)
+        ),
+    },
+    shape="You have a value for each molecule. Average over the batch: the slope is one number.",
+    others={"one number": lambda t, o, a, x, y, r: t + 2 * r * a * _residual(t, o, a, x, y) * x},
+    otherwise="Residual r of the mixture; then w_target + 2 * rate * alpha * mean(r * x).",
 )
-def _look(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong(NO_FUNCTION)
-    x, y, _, _ = _batches()
-    t, o, a, rate = POINT.values()
-    result = call(answer, t, o, a, x.copy(), y.copy(), rate)
-    if np.ndim(result) != 0:
-        return wrong("You have a value for each molecule. Average over the batch: the slope is one number.")
-    value, pull = float(result), np.mean(_residual(t, o, a, x, y) * x)
-    step = 2 * rate * a * pull
-    if np.isclose(value, t + step):
-        return right(
-            "With little alpha the auxiliary hardly moves the target's slope. The step is on trial only: training goes "
-            "on from the old slope."
-        )
-    for near, text in (
-        (t + 2 * rate * pull, "The inner derivative is missing: in the mixture w_target stands with a factor alpha."),
-        (t + 2 * rate * (1 - a) * pull, "1 - alpha stands with w_own. The slope that moves here stands with alpha."),
-        (t - step, "You go uphill: the loss must fall, so the slope moves along + mean(r x)."),
-        (t + step / 2, "The factor 2 of the derivative of a square is missing."),
-        (t + step * len(x), "You take the sum over the batch. The loss is a mean."),
-        (step, "That is the step alone. Return where the slope stands after it."),
-        (o + step, "You moved from the auxiliary's slope. It is the target's that is moved on trial."),
-        (t + 2 * rate * a * np.mean((y - t * x) * x), "The auxiliary goes through the mixture, not through the "
-         "target's slope alone: r = y - (alpha w_target + (1 - alpha) w_own) x."),
-        (t + 2 * a * pull, "The rate is missing."),
-        (t + 2 * rate * a * np.mean(_residual(t, o, 1 - a, x, y) * x), "Your mixture is the other way round: alpha is "
-         "the share of the target's slope."),
-    ):  # fmt: skip
-        if np.isclose(value, near):
-            return wrong(text)
-    return wrong("Residual r of the mixture; then w_target + 2 * rate * alpha * mean(r * x).")
 
 
+# --- 6.3 the meta-gradient -------------------------------------------------------------------------------------------
 def _meta(w_target, w_own, alpha, x, y, x_new, y_new, rate):
     moved = _lookahead(w_target, w_own, alpha, x, y, rate)
-    return -2 * np.mean((y_new - moved * x_new) * x_new) * _by_alpha(w_target, w_own, alpha, x, y, rate)
+    return _slope_of_loss(moved, x_new, y_new) * _by_alpha(w_target, w_own, alpha, x, y, rate)
 
 
 def _by_alpha(t, o, a, x, y, rate):
-    return 2 * rate * (np.mean(_residual(t, o, a, x, y) * x) - a * (t - o) * np.mean(x**2))
+    return 2 * rate * (_pull(t, o, a, x, y) - a * (t - o) * np.mean(x**2))
 
 
 def _slope_of_loss(w, x, y):
@@ -150,75 +126,45 @@ def _by_differences(t, o, a, x, y, x_new, y_new, rate):
     return (loss[0] - loss[1]) / 2e-5
 
 
-@exercise(
+function_exercise(
     "6.3",
-    solution=lambda: Case(_meta),
-    wrong_answers=lambda: [
-        Case(
-            lambda t, o, a, x, y, u, v, r: _slope_of_loss(t, u, v) * _by_alpha(t, o, a, x, y, r), says="before the step"
+    inputs=lambda: [(*POINT, *_batches(), 0.2)],
+    solution=_meta,
+    why="Negative: more sharing would have served the target. The target's own wish counts, on molecules that took no "
+    "part in the step.",
+    mistakes={
+        "You judge the slope from before the step. The target's loss is taken at the moved one.": (
+            lambda t, o, a, x, y, u, v, r: _slope_of_loss(t, u, v) * _by_alpha(t, o, a, x, y, r)
         ),
-        Case(
-            lambda t, o, a, x, y, u, v, r: _slope_of_loss(_lookahead(t, o, a, x, y, r), u, v),
-            says="second factor is missing",
+        "The second factor is missing: how far does the moved slope go when alpha does?": (
+            lambda t, o, a, x, y, u, v, r: _slope_of_loss(_lookahead(t, o, a, x, y, r), u, v)
         ),
-        Case(lambda t, o, a, x, y, u, v, r: _by_alpha(t, o, a, x, y, r), says="first factor is missing"),
-        Case(
+        "The first factor is missing: how does the target's loss change with the moved slope?": (
+            lambda t, o, a, x, y, u, v, r: _by_alpha(t, o, a, x, y, r)
+        ),
+        "The residual contains alpha as well: its derivative is the term with (w_target - w_own).": (
             lambda t, o, a, x, y, u, v, r: (
-                _slope_of_loss(_lookahead(t, o, a, x, y, r), u, v) * 2 * r * np.mean(_residual(t, o, a, x, y) * x)
-            ),
-            says="residual contains alpha",
+                _slope_of_loss(_lookahead(t, o, a, x, y, r), u, v) * 2 * r * _pull(t, o, a, x, y)
+            )
         ),
-        Case(lambda t, o, a, x, y, u, v, r: -_meta(t, o, a, x, y, u, v, r), says="sign"),
-        Case(
-            lambda t, o, a, x, y, u, v, r: (
-                _slope_of_loss(_lookahead(t, o, a, x, y, r), x, y) * _by_alpha(t, o, a, x, y, r)
-            ),
-            says="auxiliary's batch",
+        "The sign is turned round. The derivative of mean((y - w x)^2) by w is -2 mean((y - w x) x).": (
+            lambda *point: -_meta(*point)
         ),
-        Case(lambda t, o, a, x, y, u, v, r: -2 * (t - o) * np.mean(_residual(t, o, a, x, y) * x), says="whose wish"),
-        Case(lambda t, o, a, x, y, u, v, r: _meta(t, o, a, x, y, u, v, r) / 2, says="factor 2"),
-        Case(
-            lambda t, o, a, x, y, u, v, r: np.mean((v - _lookahead(t, o, a, x, y, r) * u) ** 2), says="the loss itself"
+        "You judge on the auxiliary's batch. The target must judge: x_new, y_new.": (
+            lambda t, o, a, x, y, u, v, r: _meta(t, o, a, x, y, x, y, r)
         ),
-        Case(0.1, says="function"),
-    ],
+        "That is the derivative of the auxiliary's own loss by alpha. Ask whose wish counts: the target's loss, after "
+        "the step.": lambda t, o, a, x, y, u, v, r: -2 * (t - o) * _pull(t, o, a, x, y),
+        "A factor 2 is missing: two squares are differentiated, each gives one.": lambda *point: _meta(*point) / 2,
+        "That is the loss itself, not its derivative by alpha.": (
+            lambda t, o, a, x, y, u, v, r: np.mean((v - _lookahead(t, o, a, x, y, r) * u) ** 2)
+        ),
+    },
+    shape="You have a value for each molecule. Average over the batch: alpha is one number.",
+    otherwise="moved slope; times: -2 mean((y_new - moved x_new) x_new), and d moved / d alpha from the text.",
 )
-def _meta_gradient(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong(NO_FUNCTION)
-    x, y, x_new, y_new = _batches()
-    t, o, a, rate = POINT.values()
-    result = call(answer, t, o, a, x.copy(), y.copy(), x_new.copy(), y_new.copy(), rate)
-    if np.ndim(result) != 0:
-        return wrong("You have a value for each molecule. Average over the batch: alpha is one number.")
-    value, truth = float(result), _meta(t, o, a, x, y, x_new, y_new, rate)
-    moved, inner = _lookahead(t, o, a, x, y, rate), _by_alpha(t, o, a, x, y, rate)
-    outer = _slope_of_loss(moved, x_new, y_new)
-    if np.isclose(value, truth, rtol=1e-6):
-        return right(
-            "Negative: more sharing would have served the target. The target's own wish counts, on molecules that took "
-            "no part in the step."
-        )
-    for near, text in (
-        (_slope_of_loss(t, x_new, y_new) * inner, "You judge the slope from before the step. The target's loss is "
-         "taken at the moved one."),
-        (outer, "The second factor is missing: how far does the moved slope go when alpha does?"),
-        (inner, "The first factor is missing: how does the target's loss change with the moved slope?"),
-        (outer * 2 * rate * np.mean(_residual(t, o, a, x, y) * x), "The residual contains alpha as well: its "
-         "derivative is the term with (w_target - w_own)."),
-        (-truth, "The sign is turned round. The derivative of mean((y - w x)^2) by w is -2 mean((y - w x) x)."),
-        (_slope_of_loss(moved, x, y) * inner, "You judge on the auxiliary's batch. The target must judge: x_new, "
-         "y_new."),
-        (-2 * (t - o) * np.mean(_residual(t, o, a, x, y) * x), "That is the derivative of the auxiliary's own loss by "
-         "alpha. Ask whose wish counts: the target's loss, after the step."),
-        (truth / 2, "A factor 2 is missing: two squares are differentiated, each gives one."),
-        (np.mean((y_new - moved * x_new) ** 2), "That is the loss itself, not its derivative by alpha."),
-    ):  # fmt: skip
-        if np.isclose(value, near, rtol=1e-6):
-            return wrong(text)
-    return wrong("moved slope; times: -2 mean((y_new - moved x_new) x_new), and d moved / d alpha from the text.")
 
-
+# --- 6.4 rows that may stay ------------------------------------------------------------------------------------------
 AUXILIARY = ["CCO", "CCCCCC", "C[C@H](O)CC", "OC", "c1ccccc1", "CCO", "CC(C)C", "CCCCO", "CCC(C)O"]
 HELD_OUT = ["OCC", "C1=CC=CC=C1", "CC[C@@H](C)O", "OC"]
 STAY = [1, 6, 7]

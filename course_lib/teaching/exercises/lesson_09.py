@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from course_lib.panel import era_scores, published, sharpe
-from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+from course_lib.teaching.exercises import Case, Verdict, exercise, right, wrong
+from course_lib.teaching.exercises.kinds import function_exercise
 
-NO_FUNCTION = "The answer should be the function itself, without brackets behind its name."
 
-
+# --- 9.1 score and Sharpe ratio, era by era --------------------------------------------------------------------------
 def _panel() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Prediction, target and era of rows; eras differ in size and level, and the values have long tails."""
     rng = np.random.default_rng(9)
@@ -41,81 +42,76 @@ def _score(prediction, y, eras) -> tuple[float, float]:
     return scores.mean(), sharpe(scores)
 
 
-def _with(change: Callable[[np.ndarray], object], measure: Callable = _rank) -> Callable:
-    return lambda prediction, y, eras: change(_by_era(prediction, y, eras, measure))
+def _mean_and(second: Callable[[np.ndarray, float], float]) -> list[Callable]:
+    """Return functions that give the mean and `second(scores, deviation)`, for both kinds of standard deviation."""
+
+    def function(prediction, y, eras, ddof):
+        scores = _by_era(prediction, y, eras, _rank)
+        return scores.mean(), second(scores, scores.std(ddof=ddof))
+
+    return [partial(function, ddof=0), partial(function, ddof=1)]
 
 
-@exercise(
+_OTHER_MEANS = {  # told by the first number, whatever the second
+    "That ranks all rows at once. Levels differ between eras, and nobody is paid for guessing them: correlate within "
+    "each era, then average.": lambda p, y, e: _rank(p, y),
+    "That is the ordinary correlation, which the largest values rule. Correlate the ranks.": (
+        lambda p, y, e: _by_era(p, y, e, _linear).mean()
+    ),
+    "You dropped the sign. An era that is ranked the wrong way round costs.": (
+        lambda p, y, e: np.abs(_by_era(p, y, e, _rank)).mean()
+    ),
+    "That is the median. The tournament takes the mean over eras.": lambda p, y, e: np.median(_by_era(p, y, e, _rank)),
+    "That weighs eras by their rows. Here each era counts the same.": (
+        lambda p, y, e: np.average(_by_era(p, y, e, _rank), weights=np.bincount(e))
+    ),
+}
+
+
+def _told_by_one_number(given: np.ndarray, *_: np.ndarray) -> str:
+    if given.shape != (2,):
+        return "Return two numbers, the mean over eras and the Sharpe ratio: return mean, ratio."
+    truth = _score(*_panel())[0]
+    if np.isclose(given[0], truth, rtol=1e-6):
+        return "The mean is right. The Sharpe ratio is it, divided by the standard deviation of the era scores."
+    if np.isclose(given[1], truth, rtol=1e-6):
+        return "The numbers are there in the other order: first the mean, then the ratio."
+    for text, mean in _OTHER_MEANS.items():
+        if np.isclose(given[0], mean(*_panel()), rtol=1e-6):
+            return text
+    return "For each era: rank correlation of its rows. Then the mean of these, and mean / standard deviation."
+
+
+function_exercise(
     "9.1",
-    solution=lambda: Case(_score),
-    wrong_answers=lambda: [
-        Case(lambda p, y, e: (_rank(p, y), 0.0), says="within each era"),
-        Case(_with(lambda s: (s.mean(), s.mean() / s.std()), _linear), says="ranks"),
-        Case(_with(lambda s: (s.mean(), s.mean() / (s.std() / np.sqrt(len(s))))), says="root of the number"),
-        Case(_with(lambda s: (s.mean(), s.std() / s.mean())), says="upside down"),
-        Case(_with(lambda s: (s.mean(), s.std())), says="divided by"),
-        Case(_with(lambda s: (s.mean() / s.std(), s.mean())), says="order"),
-        Case(_with(lambda s: s.mean()), says="two numbers"),
-        Case(_with(lambda s: (np.abs(s).mean(), np.abs(s).mean() / np.abs(s).std())), says="sign"),
-        Case(_with(lambda s: (np.median(s), np.median(s) / s.std())), says="mean over eras"),
-        Case(
-            lambda p, y, e: (
-                np.average(_by_era(p, y, e, _rank), weights=np.bincount(e)),
-                _by_era(p, y, e, _rank).mean() / _by_era(p, y, e, _rank).std(),
-            ),
-            says="counts the same",
+    inputs=lambda: [_panel()],
+    solution=_score,
+    also_right=_mean_and(lambda scores, deviation: scores.mean() / deviation),
+    why="Each era is one measurement, whatever its size and level. The mean says how well the ranking works, the "
+    "Sharpe ratio how steadily.",
+    mistakes={
+        "The mean is right. You divided by the standard error; the Sharpe ratio has the standard deviation of the era "
+        "scores, without the root of the number of eras.": _mean_and(
+            lambda scores, deviation: scores.mean() / (deviation / np.sqrt(len(scores)))
         ),
-        Case(0.02, says="function"),
-    ],
+        "The mean is right, the ratio is upside down: mean divided by standard deviation.": _mean_and(
+            lambda scores, deviation: deviation / scores.mean()
+        ),
+        "The second number is the standard deviation. Asked: the mean divided by it.": _mean_and(
+            lambda scores, deviation: deviation
+        ),
+    },
+    shape=_told_by_one_number,
+    others={
+        "two numbers": lambda p, y, e: _score(p, y, e)[0],
+        "order": lambda p, y, e: _score(p, y, e)[::-1],
+        **{text: lambda p, y, e, mean=mean: (mean(p, y, e), 0.0) for text, mean in _OTHER_MEANS.items()},
+    },
+    otherwise=_told_by_one_number,
 )
-def _era_score(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong(NO_FUNCTION)
-    prediction, y, eras = _panel()
-    result = call(answer, prediction.copy(), y.copy(), eras.copy())
-    if np.shape(result) != (2,):
-        return wrong("Return two numbers, the mean over eras and the Sharpe ratio: return mean, ratio.")
-    mean, ratio = map(float, result)
-    ranked, linear = _by_era(prediction, y, eras, _rank), _by_era(prediction, y, eras, _linear)
-
-    def near(x: float, value: float) -> bool:
-        return bool(np.isclose(x, value, rtol=1e-6))
-
-    ratios = [ranked.mean() / ranked.std(ddof=ddof) for ddof in (0, 1)]
-    if near(mean, ranked.mean()):
-        if any(near(ratio, value) for value in ratios):
-            return right(
-                "Each era is one measurement, whatever its size and level. The mean says how well the ranking works, "
-                "the Sharpe ratio how steadily."
-            )
-        if any(near(ratio, value * np.sqrt(len(ranked))) for value in ratios):
-            return wrong(
-                "The mean is right. You divided by the standard error; the Sharpe ratio has the standard deviation of "
-                "the era scores, without the root of the number of eras."
-            )
-        if any(near(ratio, 1 / value) for value in ratios):
-            return wrong("The mean is right, the ratio is upside down: mean divided by standard deviation.")
-        if any(near(ratio, ranked.std(ddof=ddof)) for ddof in (0, 1)):
-            return wrong("The second number is the standard deviation. Asked: the mean divided by it.")
-        return wrong("The mean is right. The Sharpe ratio is it, divided by the standard deviation of the era scores.")
-    if near(ratio, ranked.mean()):
-        return wrong("The numbers are there in the other order: first the mean, then the ratio.")
-    if near(mean, _rank(prediction, y)):
-        return wrong(
-            "That ranks all rows at once. Levels differ between eras, and nobody is paid for guessing them: correlate "
-            "within each era, then average."
-        )
-    if near(mean, linear.mean()):
-        return wrong("That is the ordinary correlation, which the largest values rule. Correlate the ranks.")
-    if near(mean, np.abs(ranked).mean()):
-        return wrong("You dropped the sign. An era that is ranked the wrong way round costs.")
-    if near(mean, np.median(ranked)):
-        return wrong("That is the median. The tournament takes the mean over eras.")
-    if near(mean, np.average(ranked, weights=np.bincount(eras))):
-        return wrong("That weighs eras by their rows. Here each era counts the same.")
-    return wrong("For each era: rank correlation of its rows. Then the mean of these, and mean / standard deviation.")
 
 
+# --- 9.2 divergences that cannot be ----------------------------------------------------------------------------------
 def _published() -> list[float]:
     table = published()
     return table.loc[table["table"] == "divergence", "value"].tolist()
@@ -159,6 +155,7 @@ def _impossible(answer: object, **context: object) -> Verdict:
     return wrong(f"You left out {missing}. Compare with ln 2; even in bits the bound is 1.")
 
 
+# --- 9.3 an epoch chosen elsewhere than judged ------------------------------------------------------------------------
 CHOOSE, JUDGE = np.arange(0, 20, 2), np.arange(1, 20, 2)
 
 
@@ -172,60 +169,34 @@ def _scores_by_epoch() -> np.ndarray:
     return scores
 
 
+def _best(scores: np.ndarray, eras: np.ndarray | slice = slice(None)) -> int:
+    return scores[:, eras].mean(axis=1).argmax()
+
+
 def _honest(scores: np.ndarray, choose: np.ndarray, judge: np.ndarray) -> float:
-    return scores[scores[:, choose].mean(axis=1).argmax(), judge].mean()
+    return scores[_best(scores, choose), judge].mean()
 
 
-@exercise(
+function_exercise(
     "9.3",
-    solution=lambda: Case(_honest),
-    wrong_answers=lambda: [
-        Case(lambda s, c, j: s[:, j].mean(axis=1).max(), says="eras that judge"),
-        Case(lambda s, c, j: s[s.mean(axis=1).argmax(), j].mean(), says="all eras"),
-        Case(lambda s, c, j: s.mean(axis=1).max(), says="the leak"),
-        Case(lambda s, c, j: s[:, c].mean(axis=1).max(), says="eras that chose"),
-        Case(lambda s, c, j: s[s[:, c].mean(axis=1).argmax()].mean(), says="include those"),
-        Case(lambda s, c, j: s[s[:, j].mean(axis=1).argmax(), c].mean(), says="roles"),
-        Case(lambda s, c, j: s[:, c].mean(axis=1).argmax(), says="number of the epoch"),
-        Case(lambda s, c, j: s[-1, j].mean(), says="last epoch"),
-        Case(lambda s, c, j: s[s[:, c].max(axis=1).argmax(), j].mean(), says="single era"),
-        Case(lambda s, c, j: s[s[:, c].mean(axis=1).argmax(), j], says="one number"),
-        Case(0.02, says="function"),
-    ],
+    inputs=lambda: [(_scores_by_epoch(), CHOOSE.copy(), JUDGE.copy())],
+    solution=_honest,
+    why="The eras that judge had no say in the choice, so their score is one that later eras may see too.",
+    mistakes={
+        "You chose the epoch on the eras that judge it.": lambda s, c, j: s[:, j].mean(axis=1).max(),
+        "You chose on all eras, those that judge included.": lambda s, c, j: s[_best(s), j].mean(),
+        "That is the leak itself: the best of all epochs on all eras.": lambda s, c, j: s.mean(axis=1).max(),
+        "That is the score on the eras that chose. Report the others.": lambda s, c, j: s[:, c].mean(axis=1).max(),
+        "You judge on all eras, which include those that chose.": lambda s, c, j: s[_best(s, c)].mean(),
+        "The roles are swapped: choose on `choose`, report on `judge`.": lambda s, c, j: s[_best(s, j), c].mean(),
+        "That is the number of the epoch. Return its mean score on the eras that judge.": lambda s, c, j: _best(s, c),
+        "That is the last epoch, without a choice. Honest, but not what is asked.": lambda s, c, j: s[-1, j].mean(),
+        "You went by the best single era. Choose by the mean over the eras that choose.": (
+            lambda s, c, j: s[s[:, c].max(axis=1).argmax(), j].mean()
+        ),
+    },
+    shape="You have one value for each era (or epoch). Return one number: the mean over the eras that judge.",
+    others={"one number": lambda s, c, j: s[_best(s, c), j]},
+    otherwise="Mean over scores[:, choose] for each epoch, argmax of these, then the mean of scores[best, judge].",
+    rtol=1e-9,
 )
-def _epoch(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong(NO_FUNCTION)
-    scores = _scores_by_epoch()
-    result = call(answer, scores.copy(), CHOOSE.copy(), JUDGE.copy())
-    if np.ndim(result) != 0:
-        return wrong(
-            "You have one value for each era (or epoch). Return one number: the mean over the eras that judge."
-        )
-    value = float(result)
-    on_choose, on_judge, on_all = (scores[:, eras].mean(axis=1) for eras in (CHOOSE, JUDGE, np.arange(20)))
-
-    def near(x: float) -> bool:
-        return bool(np.isclose(value, x, rtol=1e-9))
-
-    if near(on_judge[on_choose.argmax()]):
-        return right("The eras that judge had no say in the choice, so their score is one that later eras may see too.")
-    if near(on_judge.max()):
-        return wrong("You chose the epoch on the eras that judge it.")
-    if near(on_judge[on_all.argmax()]):
-        return wrong("You chose on all eras, those that judge included.")
-    if near(on_all.max()):
-        return wrong("That is the leak itself: the best of all epochs on all eras.")
-    if near(on_choose.max()):
-        return wrong("That is the score on the eras that chose. Report the others.")
-    if near(on_all[on_choose.argmax()]):
-        return wrong("You judge on all eras, which include those that chose.")
-    if near(on_choose[on_judge.argmax()]):
-        return wrong("The roles are swapped: choose on `choose`, report on `judge`.")
-    if near(on_choose.argmax()):
-        return wrong("That is the number of the epoch. Return its mean score on the eras that judge.")
-    if near(on_judge[-1]):
-        return wrong("That is the last epoch, without a choice. Honest, but not what is asked.")
-    if near(on_judge[scores[:, CHOOSE].max(axis=1).argmax()]):
-        return wrong("You went by the best single era. Choose by the mean over the eras that choose.")
-    return wrong("Mean over scores[:, choose] for each epoch, argmax of these, then the mean of scores[best, judge].")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from course_lib.teaching.exercises import Case, Verdict, call, exercise, right, wrong
+from course_lib.teaching.exercises.kinds import NO_FUNCTION, function_exercise
 
 TABLE = Path(__file__).resolve().parents[3] / "data" / "lab_table.csv"
 
@@ -81,7 +82,7 @@ NEAREST = (
 )
 def _like_the_use(answer: object, **context: object) -> Verdict:
     if not callable(answer):
-        return wrong("The answer should be the function itself, without brackets behind its name.")
+        return wrong(NO_FUNCTION)
     found = [call(answer, dict(nearest), aim) for nearest, aim in NEAREST]
     if not all(isinstance(kind, str) for kind in found):
         return wrong("Return the name of the split (a key of the dictionary), not a distance.")
@@ -102,49 +103,36 @@ def _like_the_use(answer: object, **context: object) -> Verdict:
     return wrong("Take the absolute difference between each split's distance and that of the candidates.")
 
 
-SKILLS = ((0.4, (0.1, -0.2, 0.0, 0.05)), (0.1, (0.1, 0.3, -0.1, 0.0)), (0.0, (0.5, 0.4)), (0.3, tuple([0.0] * 19)))
-
-
-def _p(skill: float, scrambled: np.ndarray) -> float:
-    return (1 + np.sum(np.asarray(scrambled) >= skill)) / (1 + len(scrambled))
-
-
-@exercise(
+function_exercise(
     "10.3",
-    solution=lambda: Case(_p),
-    wrong_answers=lambda: [
-        Case(lambda skill, s: np.mean(np.asarray(s) >= skill), says="never 0"),
-        Case(lambda skill, s: (1 + np.sum(np.asarray(s) > skill)) / (1 + len(s)), says="as well"),
-        Case(lambda skill, s: (1 + np.sum(np.asarray(s) <= skill)) / (1 + len(s)), says="wrong side"),
-        Case(lambda skill, s: (1 + np.sum(np.asarray(s) >= skill)) / len(s), says="above 1"),
-        Case(lambda skill, s: np.sum(np.asarray(s) >= skill), says="share"),
-        Case(0.05, says="function"),
+    inputs=lambda: [
+        (0.4, np.array([0.1, -0.2, 0.0, 0.05])),
+        (0.1, np.array([0.1, 0.3, -0.1, 0.0])),
+        (0.0, np.array([0.5, 0.4])),
+        (0.3, np.zeros(19)),
     ],
+    solution=lambda skill, s: (1 + np.sum(s >= skill)) / (1 + len(s)),
+    why="The real order is one of the orders that chance could have dealt, so it counts above and below the line. With "
+    "19 scrambled runs the smallest p is 1/20.",
+    mistakes={
+        "A p value from n runs is never 0: the real order is one of the n + 1 possible ones. Count it.": (
+            lambda skill, s: np.mean(s >= skill)
+        ),
+        "A scrambled run that does exactly as well counts against the model too: >=.": (
+            lambda skill, s: (1 + np.sum(s > skill)) / (1 + len(s))
+        ),
+        "You counted on the wrong side: a large skill is good, so count the runs that reach it.": (
+            lambda skill, s: (1 + np.sum(s <= skill)) / (1 + len(s))
+        ),
+        "This can be above 1. There are n + 1 orders, the real one among them.": (
+            lambda skill, s: (1 + np.sum(s >= skill)) / len(s)
+        ),
+        "That is a count. Asked: a share.": lambda skill, s: np.sum(s >= skill),
+    },
+    shape="Give one number: the share of all runs that do at least as well.",
+    others={"one number": lambda skill, s: s >= skill},
+    otherwise="Count the scrambled runs that do at least as well, add one for the real order, divide by n + 1.",
 )
-def _chance(answer: object, **context: object) -> Verdict:
-    if not callable(answer):
-        return wrong("The answer should be the function itself, without brackets behind its name.")
-    found = np.array([float(call(answer, skill, np.array(scrambled))) for skill, scrambled in SKILLS])
-
-    def same(rule: Callable) -> bool:
-        return bool(np.allclose(found, [rule(skill, np.array(scrambled)) for skill, scrambled in SKILLS]))
-
-    if same(_p):
-        return right(
-            "The real order is one of the orders that chance could have dealt, so it counts above and below the line. "
-            "With 19 scrambled runs the smallest p is 1/20."
-        )
-    if same(lambda skill, s: np.mean(s >= skill)):
-        return wrong("A p value from n runs is never 0: the real order is one of the n + 1 possible ones. Count it.")
-    if same(lambda skill, s: (1 + np.sum(s > skill)) / (1 + len(s))):
-        return wrong("A scrambled run that does exactly as well counts against the model too: >=.")
-    if same(lambda skill, s: (1 + np.sum(s <= skill)) / (1 + len(s))):
-        return wrong("You counted on the wrong side: a large skill is good, so count the runs that reach it.")
-    if same(lambda skill, s: (1 + np.sum(s >= skill)) / len(s)):
-        return wrong("This can be above 1. There are n + 1 orders, the real one among them.")
-    if same(lambda skill, s: np.sum(s >= skill)):
-        return wrong("That is a count. Asked: a share.")
-    return wrong("Count the scrambled runs that do at least as well, add one for the real order, divide by n + 1.")
 
 
 @exercise(
