@@ -846,16 +846,34 @@ def three_parts(table, deep):
 
 parts = three_parts(today, deep=["network"])
 c8.illustrate(min(parts.values()), **{what.replace(" ", "_"): v for what, v in parts.items()})
-print("\nNGBoost less the GP, both on Mordred: mean, and in how many draws NGBoost is ahead")
-for name, part in panels.items():
+
+
+def ahead_of_gp(name, part, model="NGBoost"):
+    """One line: a model less the GP at each small size, and in how many draws it is ahead."""
     cells = []
-    pairs = part[part["cell"].isin(["GP", "NGBoost"])]
     for n in (25, 50, 100):
-        wide = pairs[pairs["n"] == n].pivot_table(index="split", columns="cell", values="skill")
+        pairs = part[part["cell"].isin(["GP", model]) & (part["n"] == n)]
+        wide = pairs.pivot_table(index="split", columns="cell", values="skill")
         if wide.shape[1] == 2:
-            gap = (wide["NGBoost"] - wide["GP"]).dropna()
+            gap = (wide[model] - wide["GP"]).dropna()
             cells.append(f"n = {n}: {gap.mean():+.2f} ({(gap > 0).sum()} of {len(gap)})")
     print(f"{name:18} " + "   ".join(cells))
+
+
+print("\nNGBoost less the GP, both on Mordred: mean, and in how many draws NGBoost is ahead")
+for name, part in panels.items():
+    ahead_of_gp(name, part)
+set_by_study = full("dionysus_ngboost")
+if set_by_study is not None and sizes is not None:
+    print("\nthe same for NGBoost as the study set it")
+    for name, part in set_by_study.groupby("set", sort=False):
+        of_set = pd.concat([sizes[sizes["set"] == name], part])
+        ahead_of_gp(name, of_set, "NGBoost as published")
+
+# %% [markdown]
+# Is it only our NGBoost that is poor? Cross-validation chooses its rounds. So the last lines ask the study's own settings: two
+# thousand short steps, stopped early by 15 % of the molecules. They decide nothing, as the rule names our version. They are
+# behind the GP on all four sets as well.
 
 # %% [markdown]
 # ## Spot the leak
@@ -1018,8 +1036,8 @@ c8.settle(
     {
         "holds": "All three parts hold when every model takes its gradient steps.",
         "does not hold": (
-            "At least one of the three parts fails clearly when every model takes its gradient "
-            "steps: the columns above say which, and where."
+            "When every model takes its gradient steps, the first two parts fail on all four "
+            "sets. The third holds on all four."
         ),
         "undecided": "With so few data sets the weakest part lies too near its margin.",
     }
