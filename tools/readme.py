@@ -100,6 +100,7 @@ def course_map(rows: list[Lesson], slug: str, version: str) -> str:
 def claims_table(rows: list[Lesson]) -> str:
     """Return the claims of the lessons that are ready, with the full runs' verdicts, as a Markdown table."""
     from course_lib.teaching import ledger, load_claims
+    from course_lib.teaching.checks import figures
     from course_lib.teaching.claims import OPEN
 
     rules, table = load_claims(), ledger()
@@ -112,7 +113,8 @@ def claims_table(rows: list[Lesson]) -> str:
         measured = "no full run yet" if row.verdict == OPEN else f"region by region, in lesson {row.lesson}"
         if row.estimate == row.estimate:
             unit = rules[row.Index].unit
-            measured = f"{row.estimate:.3g} ({row.low:.3g} to {row.high:.3g}), {int(row.n_units)} {unit}s"
+            estimate, low, high = figures(row.estimate, row.low, row.high)
+            measured = f"{estimate} ({low} to {high}), {row.n_units:.0f} {unit}s"
         lines.append(f"| **{row.Index}** {row.text} | {row.margin} | {measured} | {row.verdict} |")
     left = len(table) - len(shown)
     if left:

@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 
 import hygiene
 import readme
+from course_lib.teaching.checks import figures
 from lessons import NOTEBOOKS, ROOT
 
 START = 9 * 60
@@ -229,8 +230,8 @@ def claims() -> str:
             out.append(f"## Claims {id[0]}")
         full = [
             (f"{row['region']}: " if isinstance(row.get("region"), str) else "")
-            + f"{row['estimate']:.3g} (95 % interval {row['low']:.3g} to {row['high']:.3g}, "
-            f"{row['n_units']:.0f} x {rule.unit}, p = {row['p_holm']:.2g} after Holm, run of {row['date']}): "
+            + "{} (95 % interval {} to {}, ".format(*figures(row["estimate"], row["low"], row["high"]))
+            + f"{row['n_units']:.0f} x {rule.unit}, p = {row['p_holm']:.2g} after Holm, run of {row['date']}): "
             f"**{row['verdict']}**"
             for _, row in known[id].results.iterrows()
         ]
@@ -331,8 +332,8 @@ def yes(found: bool) -> str:
 
 def ours(row: Mapping) -> str:
     """Our figure with its interval, or nothing where there is none."""
-    figures = [row[name] for name in ("estimate", "low", "high")]
-    return "{:.3g} ({:.3g} to {:.3g})".format(*map(float, figures)) if "" not in figures else ""
+    found = [row[name] for name in ("estimate", "low", "high")]
+    return "{} ({} to {})".format(*figures(*map(float, found))) if "" not in found else ""
 
 
 # --- glossary, data, API --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import math
 import textwrap
 from collections.abc import Callable, Mapping
 from numbers import Integral
@@ -125,6 +126,18 @@ def number(value: float) -> str:
         text = f"{rounded:#.3g}"
         return text.rstrip(".")
     return f"{value:.2e}"
+
+
+def figures(estimate: float, low: float, high: float) -> tuple[str, str, str]:
+    """Format an estimate and its interval with as many decimals as give the largest of them three digits.
+
+    So an end that is nearly zero reads 0.000, not 4.01e-06.
+    """
+    largest = max(abs(value) for value in (estimate, low, high))
+    if not 1e-4 <= largest < 1e6:
+        return number(estimate), number(low), number(high)
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    return tuple(f"{round(value, decimals) + 0.0:.{decimals}f}" for value in (estimate, low, high))
 
 
 def _quantity(value: Any, units: str) -> str:

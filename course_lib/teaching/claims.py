@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_lib.results import results_dir
-from course_lib.teaching.checks import WIDTH, number, wrap
+from course_lib.teaching.checks import WIDTH, figures, number, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -485,11 +485,11 @@ class Claim:
         for _, row in self.results.iterrows():
             where = f"[{row['region']}] " if isinstance(row.get("region"), str) else ""
             units = "" if row["n_units"] != row["n_units"] else f" over {int(row['n_units'])} x {self.rule.unit}"
-            interval = f"95 % interval {number(row['low'])} to {number(row['high'])}"
+            estimate, low, high = figures(row["estimate"], row["low"], row["high"])
             verdict = row["verdict"]
             if verdict == UNDECIDED and row["p"] < ALPHA:  # else the interval would seem to contradict it
                 verdict += f" (p {row['p']:.2g}; {row['p_holm']:.2g} after Holm's correction for its family)"
-            self._print("full run", f"{where}{number(row['estimate'])}, {interval}{units}: {verdict}")
+            self._print("full run", f"{where}{estimate}, 95 % interval {low} to {high}{units}: {verdict}")
 
     def __repr__(self) -> str:
         return f"{self.id}: {self.text} [{self.verdict}]"

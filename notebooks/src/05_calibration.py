@@ -1157,11 +1157,15 @@ if random_splits is not None and cluster_splits is not None:
             f"by cluster: {pair['cluster'].idxmax()} {pair['cluster'].max():.3f}"
         )
         print(
-            f"{'':10} rank correlation of the cells, random and cluster: "
-            f"{pair.corr(method='spearman').iloc[0, 1]:.2f}"
+            f"{'':10} median fall of a cell {(pair['random'] - pair['cluster']).median():.3f}; "
+            f"rank correlation of the cells {pair.corr(method='spearman').iloc[0, 1]:.2f}"
         )
 
 # %% [markdown]
+# Every set loses. (Part of the loss in $R^2$ is the yardstick: lesson 08.) On Delaney and FreeSolv the cells keep nearly their
+# order. What changes is that for new families the learned embedding comes first on both, though Mordred was level with it
+# or ahead on molecules alike. On BACE the order changes more.
+#
 # ### And what would tuning have bought?
 # The study tuned nothing. Then a table compares *defaults*. Each model of the library
 # carries a small space of what is worth tuning when molecules are few, `TUNE_SPACE`. The search needs two choices: folds
@@ -1183,24 +1187,33 @@ for arm, model in {**arms, "tuned": search.best_estimator}.items():
 
 # %% [markdown]
 # One draw says little. The full run does this for all models on five draws of 100 molecules of each set, and scores both
-# on all others:
+# on all others. A search for CRPS (for classes the log loss) should lower that. Did it, and did $R^2$ (AUROC) gain?
 
 # %% tags=["nbval-check-output"]
 tuned = full("dionysus_tuned")
 if tuned is not None:
-    print("R2 (AUROC for classes) on other molecules; gain with its 95 % interval")
+    tuned["loss"] = tuned["crps"].fillna(tuned["log_loss"])
     rows = {}
     for (name, model), part in tuned.groupby(["set", "model"], sort=False):
-        arms = part.pivot_table(index="split", columns="arm", values="skill").dropna()
-        areas = part.groupby("arm")["ama"].mean()
-        sizes = part["n_train"].mean(), part["n_test"].mean()
+        arms = part.pivot(index="split", columns="arm", values=["skill", "loss"])
+        gain = arms["skill"]["tuned"] - arms["skill"]["as it comes"]
+        change = arms["loss"]["tuned"] / arms["loss"]["as it comes"] - 1
         rows[f"{name}, {model}"] = {
-            "as it comes": arms["as it comes"].mean(),
-            "gain": str(nadeau_bengio(arms["tuned"] - arms["as it comes"], *sizes)),
-            "area": areas["as it comes"],
-            "area, tuned": areas["tuned"],
+            "as it comes": f"{arms['skill']['as it comes'].mean():.3f}",
+            "gain": f"{gain.mean():+.3f}",
+            "lowest, highest": f"{gain.min():+.3f}, {gain.max():+.3f}",
+            "loss": f"{change.mean():+.1%}",
+            "smaller in": f"{(change < 0).sum()} of {len(change)}",
         }
-    print_table(pd.DataFrame(rows).T, "{:.3f}", missing="-")
+    print("R2 (AUROC for classes) on other molecules; CRPS (log loss) less that as it comes")
+    print_table(pd.DataFrame(rows).T.sort_index())
+
+# %% [markdown]
+# For most models tuning bought next to nothing, and often the draws disagree on the sign. A hundred molecules in three folds
+# make a noisy judge, and the defaults were made for small data. NGBoost gained most, above all with two classes. There the
+# BNN's log loss fell by a fifth as well, and its AUROC hardly moved: tuning mended the probabilities and not the order. So
+# a table of defaults is not unfair to all alike. Tune where a model has a weak default, and count the search as part of the
+# model: it, too, sees training molecules only.
 
 # %% [markdown]
 # ### The column of calibration, and its quirks

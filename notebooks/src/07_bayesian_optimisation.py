@@ -973,6 +973,7 @@ c6.settle(
     {
         "holds": "Both lead by more than 0.02 of what can be found after half the budget.",
         "does not hold": "At least one of the two does not lead by 0.02 of what can be found.",
+        "undecided": "The poorer of the two leads on some sets and not on others.",
     }
 )
 

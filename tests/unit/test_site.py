@@ -146,12 +146,13 @@ def test_the_ledger_has_every_claim_with_source_rule_figures_and_verdict():
 
 def test_the_ledger_shows_the_figures_of_the_full_run():
     from course_lib.teaching import ledger
+    from course_lib.teaching.checks import figures
 
     decided = ledger().dropna(subset=["estimate"])
     text = site_pages.claims()
     assert len(decided)
     for row in decided.itertuples():
-        assert f"{row.estimate:.3g} (95 % interval {row.low:.3g} to {row.high:.3g}" in text
+        assert "{} (95 % interval {} to {}, ".format(*figures(row.estimate, row.low, row.high)) in text
 
 
 def test_todays_figures_are_read_over_the_break_of_a_line():
@@ -188,7 +189,7 @@ def test_reproduction_waits_for_its_tables_and_then_compares(tmp_path):
     text = site_pages.reproduction(tmp_path)
     assert "| R2 | 0.900 (0.800 to 0.950) | 0.123 (0.100 to 0.200) | no | 0.100 | 0.050 | yes |" in text
     assert "| bace | random | none | 0.200 | 0.300 (0.250 to 0.350) | 0.320 | 30 | yes |" in text
-    assert "| 0.5 | 0.4 (0.3 to 0.5) |" in text
+    assert "| 0.5 | 0.400 (0.300 to 0.500) |" in text
 
 
 def test_every_term_stands_in_the_glossary_once_in_both_languages():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_lib.teaching import check, show_prediction
-from course_lib.teaching.checks import examine, is_stub, number
+from course_lib.teaching.checks import examine, figures, is_stub, number
 from course_lib.teaching.exercises import Case, all_exercises, call, exercise, find, right, wrong
 from course_lib.teaching.exercises.kinds import NO_FUNCTION, function_exercise, letters_exercise
 
@@ -201,6 +201,19 @@ def test_predictions(capsys):
 )  # fmt: skip
 def test_three_significant_digits_and_all_digits_of_a_count(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0.0452, 4.0e-6, 0.0903), "0.0452 0.0000 0.0903"), ((-0.266, -0.5604, 0.02856), "-0.266 -0.560 0.029"),
+        ((-11.346, -15.9, -6.793), "-11.3 -15.9 -6.8"), ((1.3554, 0.868, 1.843), "1.36 0.87 1.84"),
+        ((0.02, -1e-9, 0.04), "0.0200 0.0000 0.0400"), ((0, 0, 0), "0 0 0"), ((412.4, 380.2, 444.6), "412 380 445"),
+        ((2e-5, 1e-5, 3e-5), "2.00e-05 1.00e-05 3.00e-05"),
+    ],
+)  # fmt: skip
+def test_an_interval_is_written_with_the_decimals_of_its_estimate(values, text):
+    assert " ".join(figures(*values)) == text
 
 
 def test_right_answers_that_differ_from_the_solution_pass():
