@@ -499,8 +499,8 @@ print(
 )
 
 # %% [markdown]
-# The widths now hold about their share. The area is even a little below the range of a perfect model. One perfect model in
-# twenty scores lower still, so we call it luck and claim no more than "calibrated". The two NGBoosts also differ in the
+# The widths now hold about their share. The area is even a little below the range of a perfect model. About one perfect
+# model in twenty falls below that range too, so we call it luck and claim no more than "calibrated". The two NGBoosts also differ in the
 # learning rate, the size of the leaves and the columns of each round, so not all of the gain is due to the factor. We stay
 # with the plain one, as its trouble is our subject.
 
@@ -780,7 +780,8 @@ ax = plots.dots(
 #
 # The calibration did nothing wrong: on molecules drawn alike (the column "alike" in the table) it holds on average, and
 # single draws scatter as in section 5. Some clusters are easy and are covered more often than promised, others far less.
-# Widths from the GP help in most of the bad clusters and fail in one. The theorem promises nothing here. Where one knows
+# Widths from the GP help in most of the bad clusters, seldom up to the promise, and in one they do not help. The theorem
+# promises nothing here. Where one knows
 # how the new molecules differ, the calibration molecules can be weighted (Tibshirani et al. 2019). State the promise with
 # its condition: *for molecules like these*. And keep an applicability domain beside it (lesson 04).
 
@@ -856,8 +857,8 @@ for name in CLASSIFIERS:
     )
 
 # %% [markdown]
-# NGBoost ranks a little better than logistic regression and has the worse log loss: its probabilities are far too extreme,
-# as the slope says. AUROC alone would have preferred it.
+# NGBoost's AUROC is a little higher on this one test set (with no interval of the difference, so do not build on it), and its
+# log loss is clearly worse: its probabilities are far too extreme, as the slope says. AUROC alone would have preferred it.
 #
 # The last line of each model takes the Brier score apart: what is lost by wrong probabilities, what is won by telling
 # molecules apart, and what the outcome itself brings, which no model can change. (The remainder comes from probabilities
@@ -1058,9 +1059,10 @@ if draws_of_100 is not None:
         print_table(compare.pivot_table(index="cell", columns="set", values=what), "{:.2f}")
 
 # %% [markdown]
-# A model on an embedding is far too sure: a mean squared z of 4 says that its widths are half of what they should be. The
-# embedding was learned from the same molecules and has already laid them out by their values, so the model finds its task
-# easy. GNN-GP learns its noise on rows held back.
+# With so few molecules a model on an embedding is far too sure: a mean squared z of 4 says that its widths are half of what
+# they should be. The embedding was learned from the same molecules and has already laid them out by their values, so the
+# model finds its task easy. With more molecules the figure comes nearer to 1 (the last table of this section). GNN-GP learns
+# its noise on rows held back.
 
 # %% [markdown]
 # ### Is the gap larger than the interval?
@@ -1095,11 +1097,11 @@ def r2_gap(y, first, second):
 print(
     "test set   R2 of the GP           R2 of NGBoost          GP less NGBoost, same molecules"
 )
-for number, some in enumerate([test, *np.array_split(pool[:560], 5)]):  # of the same size
+for number, part in enumerate([test, *np.array_split(pool[:560], 5)]):  # of the same size
     cells = [
-        evaluate.bootstrap_interval(evaluate.r2, y[some], gp[some], n_boot=300),
-        evaluate.bootstrap_interval(evaluate.r2, y[some], ngb[some], n_boot=300),
-        evaluate.bootstrap_interval(r2_gap, y[some], gp[some], ngb[some], n_boot=300),
+        evaluate.bootstrap_interval(evaluate.r2, y[part], gp[part], n_boot=300),
+        evaluate.bootstrap_interval(evaluate.r2, y[part], ngb[part], n_boot=300),
+        evaluate.bootstrap_interval(r2_gap, y[part], gp[part], ngb[part], n_boot=300),
     ]
     print(f"{number:8d}   " + "   ".join(f"{cell!s:20}" for cell in cells))
 wide = [cell.high - cell.low for cell in cells]
@@ -1136,7 +1138,7 @@ if random_splits is not None:
             f"{len(level_with)} of {behind.shape[1]} others cannot be told from it"
         )
         winners = by_split.idxmax(axis=1).value_counts()
-        print(f"{'':12} cells that won a single split: {len(winners)}")
+        print(f"{'':12} cells that came first in a split or more: {len(winners)}")
 
 # %% [markdown]
 # ### What does "new molecules" mean?
@@ -1160,11 +1162,16 @@ if random_splits is not None and cluster_splits is not None:
             f"{'':10} median fall of a cell {(pair['random'] - pair['cluster']).median():.3f}; "
             f"rank correlation of the cells {pair.corr(method='spearman').iloc[0, 1]:.2f}"
         )
+        part = cluster_splits[cluster_splits["set"] == name]
+        folds = part.pivot(index="split", columns="cell", values="skill")
+        gap = folds["GP embedding"] - folds["GP mordred"]
+        gap = nadeau_bengio(gap, part["n_train"].mean(), part["n_test"].mean())
+        print(f"{'':10} new families, GP: embedding less Mordred {gap}")
 
 # %% [markdown]
 # Every set loses. (Part of the loss in $R^2$ is the yardstick: lesson 08.) On Delaney and FreeSolv the cells keep nearly their
-# order. What changes is that for new families the learned embedding comes first on both, though Mordred was level with it
-# or ahead on molecules alike. On BACE the order changes more.
+# order, on BACE less so. For new families a learned embedding has the highest mean on the first two, but five folds cannot
+# tell it from Mordred: see the last line of each set. On BACE it is no help.
 #
 # ### And what would tuning have bought?
 # The study tuned nothing. Then a table compares *defaults*. Each model of the library
@@ -1209,16 +1216,16 @@ if tuned is not None:
     print_table(pd.DataFrame(rows).T.sort_index())
 
 # %% [markdown]
-# For most models tuning bought next to nothing, and often the draws disagree on the sign. A hundred molecules in three folds
-# make a noisy judge, and the defaults were made for small data. NGBoost gained most, above all with two classes. There the
-# BNN's log loss fell by a fifth as well, and its AUROC hardly moved: tuning mended the probabilities and not the order. So
-# a table of defaults is not unfair to all alike. Tune where a model has a weak default, and count the search as part of the
-# model: it, too, sees training molecules only.
+# On the two sets of numbers tuning bought next to nothing. The draws disagree on the sign, for NGBoost too, and the BNN
+# became a little worse: a hundred molecules in three folds are a noisy judge. On the one set with two classes the log loss
+# fell in all five draws for four of the six models, most for NGBoost and the BNN. NGBoost's AUROC rose with it, the BNN's
+# only a little: there tuning mended the probabilities more than the order. So a table of defaults is unfair to some models
+# more than to others. And a search is part of the model: it, too, sees training molecules only.
 
 # %% [markdown]
 # ### The column of calibration, and its quirks
 # The study also publishes each model's miscalibration area. Before we compare a figure of ours with one of theirs, both
-# must follow the same rule. Three differences, small and worth knowing:
+# must follow the same rule. Three differences look small, and are not, as the next cell shows:
 #
 # 1. Their area uses **ten levels, 0 and 1 among them**. Every model holds 0 % in an interval of no width and 100 % in one
 #    without end, so two of the ten points are always perfect.
@@ -1287,51 +1294,60 @@ for (name, n), ax in zip(N_TEST.items(), panels, strict=True):
 # Such slips happen in every group, ours included. They were found because the authors published what they ran, and
 # tests are what catches them. The full run uses repaired models. They learn from the study's training and validation
 # molecules together, and those that stop early hold some of these back themselves. A training molecule with the same
-# connectivity as a test molecule is left out.
+# connectivity as a test molecule is left out. In the public code the study's GP learns from the training molecules alone, so
+# ours has about a seventh more: part of a higher value may come from that.
 #
-# Two words in the next table. *Reached*: the upper end of our 95 % interval is at least the published value, so we are
-# not clearly worse. *Calibrated*: the gap is one that 19 of 20 perfect models would have, or it is no larger than the
-# published gap.
+# Two words in the next tables. A published value is *reached* when the upper end of our 95 % interval is at least as high,
+# an easy test. A gap is *fine* when 19 of 20 perfect models would have one as large, or when it is no larger than the
+# published one. `held` is the share of the molecules that our 95 % intervals hold.
 
 # %% tags=["nbval-check-output"]
 repaired = full("dionysus_compared")
 if repaired is not None:
     for name, part in repaired.groupby("set"):
-        few = part.iloc[0]
+        few, numbers = part.iloc[0], part["calibration"].iloc[0] == "ama"
         print(f"{name}: {few.n_train} molecules to learn from, {few.n_removed} left out")
-    print(f"{'':28} R2 (AUROC)                     gap")
-    print(f"{'':27} published, here [95 %]         published, here reached? calibrated?")
-    for row in repaired.itertuples():
-        print(
-            f"{row.set:9} {row.model + ' ' + row.on:18} {row.published:.3f}, {row.here:.3f} "
-            f"[{row.low:.3f}, {row.high:.3f}]  {row.published_gap:.3f}, "
-            f"{row.gap_their_rule:.3f}      "
-            f"{'yes' if row.reaches else 'no '}  {'yes' if row.calibrated else 'no'}"
-        )
+        if numbers:
+            print("R2; gap: the miscalibration area by the study's rule")
+        else:
+            print("AUROC; gap: the ECE by the study's rule; log loss, and its least if true")
+        lines = {}
+        for row in part.itertuples():
+            lines[f"{row.model} {row.on}"] = {
+                "theirs, ours": f"{row.published:.3f}, {row.here:.3f}",
+                "95 %": f"[{row.low:.3f}, {row.high:.3f}]",
+                "gap: theirs, ours": f"{row.published_gap:.3f}, {row.gap_their_rule:.3f}",
+                "fine": "yes" if row.calibrated else "no",
+            }
+            if numbers:
+                more = {"mean z2": f"{row.mean_z2:.2f}", "held": f"{row.coverage95:.0%}"}
+            else:
+                least = f"{row.log_loss_perfect_low:.2f}"
+                more = {"log loss": f"{row.log_loss:.2f}", "least": least}
+            lines[f"{row.model} {row.on}"] |= more
+        print_table(pd.DataFrame(lines).T)
+    for name, n in N_TEST.items():
+        held = np.quantile(perfect_reference(evaluate.coverage, n=n), [0.05, 0.95])
+        print(f"intervals of a perfect model on {name}: held {held[0]:.0%} to {held[1]:.0%}")
     as_high = (repaired["here"] >= repaired["published"]).sum()
     as_perfect = (repaired["gap"] <= repaired["gap_perfect_high"]).sum()
-    print(
-        f"{repaired['reaches'].sum()} of {len(repaired)} intervals reach the published value, ",
-        end="",
-    )
+    reached = repaired["reaches"].sum()
+    print(f"{reached} of {len(repaired)} intervals reach the published value, ", end="")
     print(f"{as_high} values do")
     print(f"{as_perfect} have the gap of a perfect model, ", end="")
     print(f"{repaired['calibrated'].sum() - as_perfect} more are no worse than published")
-    print("not calibrated:")
-    for row in repaired[~repaired["calibrated"]].itertuples():
-        cell = f"    {row.set:9} {row.model + ' ' + row.on:18}"
-        if row.calibration == "ama":
-            print(f"{cell} mean z2 {row.mean_z2:.2f}, 95 % intervals hold {row.coverage95:.0%}")
-        else:
-            print(f"{cell} log loss {row.log_loss:.2f}, ", end="")
-            print(f"{row.log_loss_perfect_low:.2f} or more if its probabilities were true")
 
 # %% [markdown]
-# The last lines hint at why a cell misses. A mean of the squared z well below 1 says that the widths are too large on
-# average, even where the 95 % intervals hold about their share. GNN-GP learns its noise on rows held back and then learns
-# from these rows too, so that it ends up better than it says. NGBoost takes its widths from cross-validation, where each
-# model had fewer molecules. A mean near 1 with an area above the limit says that the errors do not have the shape of a
+# The last columns hint at why a gap is not fine. A mean of the squared z well below 1 says that the widths are too large on
+# average, even where the 95 % intervals hold about their share. NGBoost takes its widths from cross-validation, where each
+# model had fewer molecules; GNN-GP learns its noise on rows held back and then learns from these rows too, which may be why
+# it ends up better than it says here. A mean near 1 with a large area says that the errors do not have the shape of a
 # normal distribution. For two classes, a log loss *below* the range of a perfect model is the mark of a timid model.
+#
+# The other direction matters more. **A gap that is fine does not prove calibration.** Look for a mean squared z far above 1
+# among the cells marked *yes*: some models on the embedding of FreeSolv have the area of a perfect model, and their 95 %
+# intervals hold clearly too few. The area looks at all levels alike and hardly sees the few large misses that a user will
+# remember. Coverage and mean squared z do.
 
 # %% [markdown]
 # ## Spot the leak
@@ -1431,21 +1447,25 @@ claim("C2").settle(
     {
         "holds": "Both parts: Mordred leads over the models, and the GP leads on Mordred.",
         "does not hold": "At least one part fails: the columns above say which, and where.",
-        "undecided": "The two parts part ways: see the columns mordred and gp.",
+        "undecided": "On average neither lead reaches 0.01: see the columns mordred and gp.",
     }
 )
 
 # %% [markdown]
-# `mordred` is the lead of Mordred over the best other feature, `gp` that of the GP over the best other model on Mordred. On
-# nearly all sets the GP leads on Mordred. But Mordred hardly leads over the other features: a learned graph embedding, or on
-# BACE the fingerprint, does as well.
+# `mordred` is the lead of Mordred over the best other feature, `gp` that of the GP over the best other model on Mordred. The
+# GP is ahead on nearly all sets, on half of them by the 0.01 that the rule asks for. But Mordred hardly leads over the other
+# features: a learned graph embedding, or on BACE the fingerprint, does as well.
+#
+# Look at the interval: by itself it lies below 0.01 and would speak against the claim. But eight claims are judged together
+# here, and the more one asks, the more often chance answers. Holm's correction counts that, and then the evidence is not
+# enough. So the verdict is "undecided". The same holds for C3.
 
 # %% tags=["nbval-check-output"]
 claim("C3").settle(
     {
         "holds": "On Morgan fingerprints the GP leads by more than 0.01.",
         "does not hold": "On Morgan fingerprints the GP does not lead by 0.01.",
-        "undecided": "It leads on some sets and not on others; the mean lead is near zero.",
+        "undecided": "It leads on two sets of six, and the mean lead is near zero.",
     }
 )
 
