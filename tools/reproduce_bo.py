@@ -17,9 +17,12 @@ in batches of five, the five best scores at once. A hit is a molecule of the bes
 Delaney and FreeSolv small values are wanted, as published. Shares leave the hits of the start out, as published. Unlike
 there, all methods share their starts, networks take gradient steps at every size, the nearest neighbour measures
 batches of five as everybody else, and the whole pool is scored (there 1 000 molecules at most, which matters for BACE).
-The published shares of Delaney count five random molecules of the start as found, about 0.006 of the hits. Two more
+The published shares of Delaney count five random molecules of the start as found, about 0.006 of the hits. More
 differences: our bound takes the deviation of the function, theirs that of a new measurement; our Gaussian process and
-NGBoost learn from all that is measured, theirs from 85 % of it.
+NGBoost learn from all that is measured, theirs from 85 % of it; and theirs is another Gaussian process, with a squared
+exponential kernel and one length scale a descriptor on quantile-transformed descriptors, fitted by Adam with early
+stopping (on classes gpflow's VGP), where ours has a Matern kernel with one length scale, fitted by the marginal
+likelihood.
 
 One task is one campaign. It yields a row at each checkpoint, with the model's scores on the held-out molecules (the
 published test part): those uses are logged in results/bo_test_log.csv. ``like_start`` is the mean, over the molecules
@@ -56,6 +59,7 @@ SETS = ("delaney", "freesolv", "bace", "permittivity")
 MINIMISED = {"delaney", "freesolv"}
 BATCH, BUDGET = 5, 250
 CHECKPOINTS = (0, 25, 50, 62, 75, 100, 125, 150, 175, 200, 225, 250)  # 62: a quarter of the budget, 125: half
+# 62 is twelve batches and the first two of the next, by score; the model's scores in that row are of the 65th
 STARTS, FEW = 30, 5  # of the Gaussian processes and the baselines; of the models that take minutes a campaign
 
 
@@ -230,15 +234,22 @@ RUN = FullRun(
 def c6(part: pd.DataFrame) -> dict:
     """How far the poorer of GP and NGBoost on Mordred leads the best other after half the budget, on shared starts.
 
-    As a part of the largest share that so many measurements can find.
+    As a part of the largest share that so many measurements can find, hits of the start not taken off. Two things count
+    against the claim: the best of several others on few starts is partly the luckiest, and where nearly all hits are
+    found by then nobody can lead. So ``at_quarter`` is the same after a quarter of the budget; it decides nothing.
     """
     rule = published_rule(part["set"].iloc[0])
-    half = part[(part["spent"] == BUDGET // 2) & (part["acquisition"] == rule) & (part["start"] < FEW)]
-    means = half.groupby(half["model"] + " " + half["on"])["new_hits"].mean()
     two = ["GP mordred", "NGBoost mordred"]
-    others = means.drop(two)
-    largest = min(1.0, BUDGET // 2 / half["n_hits"].iloc[0])
-    return {"estimate": float(means[two].min() - others.max()) / largest, **means[two], "best_other": others.idxmax()}
+
+    def lead(spent: int) -> tuple[float, pd.Series, str]:
+        at = part[(part["spent"] == spent) & (part["acquisition"] == rule) & (part["start"] < FEW)]
+        means = at.groupby(at["model"] + " " + at["on"])["new_hits"].mean()
+        others = means.drop(two)
+        largest = min(1.0, spent / at["n_hits"].iloc[0])
+        return float(means[two].min() - others.max()) / largest, means, others.idxmax()
+
+    estimate, means, best_other = lead(BUDGET // 2)
+    return {"estimate": estimate, **means[two], "best_other": best_other, "at_quarter": lead(BUDGET // 4)[0]}
 
 
 def c7(part: pd.DataFrame) -> dict | None:
@@ -273,16 +284,17 @@ def c7(part: pd.DataFrame) -> dict | None:
 def shares(table: pd.DataFrame, spent: int) -> pd.DataFrame:
     """Mean share of the hits after so many measurements with its 95 % interval over the starts; a row a campaign.
 
-    ``of_left`` is the mean share of the hits that the start had left: 1 when every start found all of them. ``most`` is
-    the largest share that so many measurements can find.
+    ``most`` is the largest share that so many measurements can find, the hits of the start taken off, as they are in
+    all these shares; ``of_most`` is how much of it was found, 1 when every campaign found all that it could.
     """
     rows, keys = [], ["set", "model", "on", "acquisition"]
     for key, part in table[table["spent"] == spent].groupby(keys, sort=False):
         if len(part) > 1:
             found = t_interval(part["new_hits"])
             figures = {"hits": found.estimate, "low": found.low, "high": found.high, "se": found.se}
-            figures["most"] = min(1.0, spent / part["n_hits"].iloc[0])
-            figures["of_left"] = (part["new_hits"] / (1 - (part["hits"] - part["new_hits"]))).mean()
+            left = 1 - (part["hits"] - part["new_hits"])
+            most = np.minimum(left, spent / part["n_hits"])
+            figures |= {"most": most.mean(), "of_most": (part["new_hits"] / most).mean()}
             rows.append({**dict(zip(keys, key, strict=True)), "n_starts": len(part), **figures})
     return pd.DataFrame(rows)
 
@@ -292,7 +304,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
     ``reaches`` says whether ours is at least the published share less one standard error of it, ``gain`` by how much
     ours is larger: at least 0.2 is expected of the neural surrogates on Delaney, since they take gradient steps here.
-    Where ``of_left`` is 1, a campaign has found whatever there was to find, and what still parts the two shares is how
+    Where ``of_most`` is 1, a campaign has found whatever there was to find, and what still parts the two shares is how
     many hits the starts happened to hold.
     """
     found = shares(table, BUDGET)

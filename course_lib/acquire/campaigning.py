@@ -110,6 +110,17 @@ def _pool(model: Any, X: ArrayLike, y: ArrayLike, hits, maximise: bool, noise: f
     return X, y, hits
 
 
+def _check_test(test: Any) -> None:
+    """Raise a ValueError unless ``test`` is features and values of the same molecules."""
+    if not isinstance(test, (tuple, list)) or [np.ndim(part) > 0 for part in test] != [True, True]:
+        raise ValueError("test must be (X, y): features and values of molecules that take no part")
+    X, y = test[0], np.asarray(test[1], dtype=float)
+    if len(X) != len(y):
+        raise ValueError(f"test has lengths {len(X)} and {len(y)}: give (X, y), one value a molecule")
+    if len(strange := np.flatnonzero(~np.isfinite(y))):
+        raise ValueError(f"test: y[{strange[0]}] is {y[strange[0]]}: leave out what has not been measured")
+
+
 def campaign(
     model: Any,
     X: ArrayLike,
@@ -149,8 +160,9 @@ def campaign(
     maximise : bool
         False: small values are wanted, for classes class 0. Same as y with the other sign.
     random_state : int
-        Decides the start, the noise and the random picks, each by its own stream: campaigns with the same seed share
-        start and noise whatever their method.
+        Decides the start, the noise, the random picks and the order in which molecules stand when scores are equal,
+        each by its own stream: campaigns with the same seed share start and noise whatever their method. (The order
+        matters: a file that is sorted by y would otherwise leak it into every tie.)
     noise : float, optional
         Standard deviation, in the unit of y, of the experiment: each molecule is measured as y plus normal noise.
         The value to beat is then the best of the model's *means* of measured molecules (Picheny et al. 2013): the best
@@ -188,31 +200,33 @@ def campaign(
         raise ValueError(f"n_init {n_init} and budget {budget} exceed the pool of {n} molecules: lower the budget")
     if n_scored is not None and whole("n_scored", n_scored) < batch_size:
         raise ValueError(f"n_scored is {n_scored}, batch_size {batch_size}: score at least a batch")
-    if test is not None and (len(test) != 2 or len(test[0]) != len(test[1])):
-        raise ValueError(f"test has lengths {[len(part) for part in test]}: give (X, y), one value a molecule")
+    if test is not None:
+        _check_test(test)
     fits = acquisition not in WITHOUT_MODEL or test is not None
     if fits and model is None:
         raise ValueError(f"acquisition {acquisition!r}, or a test set, needs a model: give one")
-    of_start, of_noise, of_picks = np.random.SeedSequence(random_state).spawn(3)
+    of_start, of_noise, of_picks, of_ties = np.random.SeedSequence(random_state).spawn(4)
     rng = np.random.default_rng(of_picks)
     measured = np.random.default_rng(of_start).permutation(n)[:n_init]
     value = y + np.random.default_rng(of_noise).normal(0, noise, n) if noise else y
+    order = np.random.default_rng(of_ties).permutation(n)
     start = {"molecule": measured, "mean": np.nan, "std": np.nan, "acquisition": np.nan}
     rounds, fitted = [pd.DataFrame({"round": 0, **start})], None
     for number in range(int(np.ceil(budget / batch_size)) + 1):
-        seen = value[measured]
+        seen, k = value[measured], min(batch_size, n_init + budget - len(measured))
+        if k == 0 and test is None:
+            break
         if fits:
             if predicts_classes(model) and len(np.unique(seen)) < 2:
                 raise ValueError(f"the {len(measured)} molecules measured are all of one class: raise n_init")
             fitted = clone(model).fit(X[measured], seen)
             if test is not None:
                 rounds[-1] = rounds[-1].assign(**_scores(fitted, *test, maximise))
-        k = min(batch_size, n_init + budget - len(measured))
         if k == 0:
             break
-        free = np.setdiff1d(np.arange(n), measured)
+        free = order[~np.isin(order, measured)]
         if n_scored is not None and n_scored < len(free):
-            free = np.sort(rng.choice(free, n_scored, replace=False))
+            free = rng.choice(free, n_scored, replace=False)
         best = beliefs(fitted, X[measured]).mean.max() if noise and fitted is not None else seen.max()
         table = pick(fitted, X, measured, seen, free, k, acquisition, best=best, batch=batch, random_state=rng)
         rounds.append(table.assign(round=number + 1))
@@ -330,6 +344,8 @@ def campaigns(
     jobs = []
     for start, seed in enumerate(seeds):
         for name, given in methods.items():
+            if "random_state" in given:
+                raise ValueError(f"method {name!r} has its own random_state: methods share their starts, leave it out")
             options = {**common, **given, "random_state": int(seed)}
             model, features = options.pop("model", None), options.pop("X", X)
             if features is None:

@@ -163,7 +163,7 @@ def pick(
     y : array-like of shape (m,)
         Their values.
     candidates : sequence of int
-        Rows of X to pick from.
+        Rows of X to pick from. Of equal scores the one that stands first here is picked.
     k : int
     acquisition : str or function
         A name in ``ACQUISITIONS``, or a function of mean, std (each of shape (n_candidates,)) and best.
@@ -194,7 +194,9 @@ def pick(
     if batch not in BATCHES:
         raise ValueError(f"batch is {batch!r}: choose 'believer' or 'top'")
     y, rng = np.asarray(y, dtype=float), np.random.default_rng(random_state)
-    measured, candidates, k = _check_rows(len(X), measured, y, candidates), np.asarray(candidates, int), whole("k", k)
+    if hasattr(X, "iloc"):
+        raise ValueError("X is a pandas table: give X.to_numpy(), and fit the model on that too")
+    k, (measured, candidates) = whole("k", k), _check_rows(len(X), measured, y, candidates)
     if k > len(candidates):
         raise ValueError(f"cannot pick {k} of {len(candidates)} candidates: k must be from 1 to their number")
     best = float(y.max()) if best is None else best
@@ -233,9 +235,14 @@ def pick(
     return _believer(model, X, measured, y, candidates, k, function, found, best, name)
 
 
-def _check_rows(n: int, measured, y: np.ndarray, candidates) -> np.ndarray:
-    """Return ``measured`` as an array; raise a ValueError for rows that cannot be."""
-    measured, candidates = np.asarray(measured, dtype=int), np.asarray(candidates, dtype=int)
+def _check_rows(n: int, measured, y: np.ndarray, candidates) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``measured`` and ``candidates`` as row numbers; raise a ValueError for rows that cannot be."""
+    given = {"measured": np.asarray(measured), "candidates": np.asarray(candidates)}
+    for name, rows in given.items():
+        if rows.size and rows.dtype.kind not in "iu":
+            remedy = "np.flatnonzero(mask) gives them" if rows.dtype == bool else "whole numbers from 0"
+            raise ValueError(f"{name} holds {rows.dtype}, not row numbers: {remedy}")
+    measured, candidates = (rows.astype(int) for rows in given.values())
     if y.shape != measured.shape or len(y) == 0:
         raise ValueError(f"measured has shape {measured.shape}, y {y.shape}: give one value for each measured row")
     if not np.isfinite(y).all():
@@ -249,7 +256,7 @@ def _check_rows(n: int, measured, y: np.ndarray, candidates) -> np.ndarray:
         raise ValueError(f"row {values[counts > 1][0]} stands twice among the candidates: give each once")
     if len(both := np.intersect1d(measured, candidates)):
         raise ValueError(f"row {both[0]} is measured and a candidate ({len(both)} such rows): take it from one of them")
-    return measured
+    return measured, candidates
 
 
 def _scores(function: Callable, mean, std, best: float, name: str) -> np.ndarray:

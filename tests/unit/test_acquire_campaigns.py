@@ -179,6 +179,9 @@ def test_no_molecule_is_picked_twice_when_the_scores_are_minus_infinity(pool):
         ({"candidates": [8, 9, 8]}, "row 8 stands twice among the candidates"),
         ({"candidates": [7, 9]}, "row 7 is measured and a candidate"),
         ({"candidates": [80]}, "row 80 is none of the 80 rows of X"),
+        ({"candidates": np.arange(10, 20) + 0.7}, "candidates holds float64, not row numbers: whole numbers from 0"),
+        ({"candidates": np.arange(80) > 8}, r"candidates holds bool, not row numbers: np.flatnonzero\(mask\) gives"),
+        ({"X": pd.DataFrame(np.zeros((80, 2)))}, r"X is a pandas table: give X.to_numpy\(\)"),
         ({"y": [1.0]}, r"measured has shape \(8,\), y \(1,\): give one value"),
         ({"y": [np.nan, *range(7)]}, r"y\[0\] is nan: leave out what has not been measured"),
         ({"best": np.nan}, "best is nan"),
@@ -347,7 +350,9 @@ def test_classes_are_searched_by_probability(pool):
         ({"n_scored": 6.5}, "n_scored is 6.5: give a whole number"),
         ({"noise": "a"}, "noise is 'a': give a standard deviation"),
         ({"maximise": "min"}, "maximise is 'min': give True"),
-        ({"test": ([[0.0, 0.0]],)}, "give \\(X, y\\), one value a molecule"),
+        ({"test": ([[0.0, 0.0]],)}, r"test must be \(X, y\)"),
+        ({"test": ([[0.0, 0.0]], 1.0)}, r"test must be \(X, y\)"),
+        ({"test": ([[0.0, 0.0], [1.0, 1.0]], [1.0, np.nan])}, r"test: y\[1\] is nan: leave out"),
         ({"test": ([[0.0, 0.0]], [1.0, 2.0])}, "test has lengths"),
         ({"y": np.r_[np.nan, np.ones(79)]}, r"y\[0\] is nan \(1 such rows\)"),
     ],
@@ -356,6 +361,35 @@ def test_errors_of_campaign_name_the_remedy(pool, change, message):
     given = {"model": FixedExact(), "X": pool[0], "y": pool[1], **SIZES, **change}
     with pytest.raises(ValueError, match=message):
         campaign(**given)
+
+
+def test_equal_scores_do_not_leak_the_order_of_the_pool():
+    y = np.sort(np.random.default_rng(0).normal(size=200))[::-1]  # the best molecules stand first
+    X = np.zeros((200, 2))
+    found = [
+        campaign(FixedExact(), X, y, n_init=5, budget=20, acquisition="greedy", random_state=k).hit_fraction()[-1]
+        for k in range(40)
+    ]
+    assert 0.06 < np.mean(found) < 0.19  # chance: 25 of 200
+
+
+def test_nothing_is_fitted_after_the_last_measurement(pool):
+    fitted = []
+
+    class Counting(FixedExact):
+        def fit(self, X, y):
+            fitted.append(len(y))
+            return super().fit(X, y)
+
+    campaign(Counting(), *pool, n_init=6, budget=4, batch_size=2)
+    assert fitted == [6, 8]
+    campaign(Counting(), *pool, n_init=6, budget=4, batch_size=2, test=pool)
+    assert fitted == [6, 8, 6, 8, 10]
+
+
+def test_a_method_may_not_bring_a_seed_of_its_own(pool):
+    with pytest.raises(ValueError, match="'a' has its own random_state: methods share their starts"):
+        campaigns({"a": {"model": FixedExact(), "random_state": 5}}, pool[1], X=pool[0], n_starts=1, **SIZES)
 
 
 def test_scoring_part_of_the_pool_picks_from_that_part(pool):

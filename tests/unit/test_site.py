@@ -179,7 +179,7 @@ def test_reproduction_waits_for_its_tables_and_then_compares(tmp_path):
             "gap_their_rule": 0.05, "calibrated": True}  # fmt: skip
     pd.DataFrame([cell]).to_csv(tmp_path / "dionysus_compared.csv", index=False)
     shares = {"set": "bace", "model": "random", "on": "none", "published": 0.2, "hits": 0.3, "low": 0.25, "high": 0.35}
-    pd.DataFrame([shares | {"of_left": 0.32, "n_starts": 30, "reaches": True}]).to_csv(
+    pd.DataFrame([shares | {"of_most": 0.32, "n_starts": 30, "reaches": True}]).to_csv(
         tmp_path / "bo_compared.csv", index=False
     )
     compared = {"table": "depth", "model": "m", "prior": "", "measure": "sharpe", "published": 0.5}
