@@ -200,8 +200,8 @@ def test_the_guide_names_all_cells_that_are_level_with_the_best():
     rows += [("b", "GP", 0.70, 0.07), ("b", "BNN", 0.60, 0.07), ("b", "forest", 0.69, np.nan)]
     rows += [("b", "only here", 0.99, 0.1)]
     table = pd.DataFrame(rows, columns=["set", "cell", "skill", "ama"])
-    assert level_with_best(table) == "GP (0.00; AMA 0.06), forest (0.01)"
-    assert "BNN (0.10; AMA 0.07)" in level_with_best(table, within=0.15)
+    assert level_with_best(table) == "GP (0.000; AMA 0.06), forest (0.010)"
+    assert "BNN (0.100; AMA 0.07)" in level_with_best(table, within=0.15)
     apart = table[(table["set"] == "a") == (table["cell"] == "BNN")]
     assert level_with_best(apart) == "no cell has run on all sets yet"
 
