@@ -334,7 +334,10 @@ def sizes(name: str, number: int, kind: str) -> Iterator[dict]:
 
 # --- stage ngboost: does the first part of C8 fail for our version of NGBoost only? -----------------------------------
 class _AsPublished:
-    """NGBoost as the study ran it: 2000 short steps, stopped early by 15 % of the molecules, no choice of columns."""
+    """NGBoost as the study set it: 2000 short steps, stopped early by 15 % of the molecules, no choice of columns.
+
+    It predicts from the best round; the package by itself keeps the rounds after it too.
+    """
 
     def _fit(self, X: np.ndarray, y: np.ndarray) -> None:
         y = y.astype(int) if self._library is NGBClassifier else y

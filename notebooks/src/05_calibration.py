@@ -500,9 +500,9 @@ print(
 
 # %% [markdown]
 # The widths now hold about their share. The area is even a little below the range of a perfect model. About one perfect
-# model in twenty falls below that range too, so we call it luck and claim no more than "calibrated". The two NGBoosts also differ in the
-# learning rate, the size of the leaves and the columns of each round, so not all of the gain is due to the factor. We stay
-# with the plain one, as its trouble is our subject.
+# model in twenty falls below that range too, so we call it luck and claim no more than "calibrated". The two NGBoosts
+# also differ in the learning rate, the size of the leaves and the columns of each round, so not all of the gain is due
+# to the factor. We stay with the plain one, as its trouble is our subject.
 
 # %% [markdown]
 # ## 5 Intervals with a promise: conformal prediction
@@ -779,11 +779,11 @@ ax = plots.dots(
 # circles lie far to the left of zero. Most squares lie nearer to it, but not all.
 #
 # The calibration did nothing wrong: on molecules drawn alike (the column "alike" in the table) it holds on average, and
-# single draws scatter as in section 5. Some clusters are easy and are covered more often than promised, others far less.
-# Widths from the GP help in most of the bad clusters, seldom up to the promise, and in one they do not help. The theorem
-# promises nothing here. Where one knows
-# how the new molecules differ, the calibration molecules can be weighted (Tibshirani et al. 2019). State the promise with
-# its condition: *for molecules like these*. And keep an applicability domain beside it (lesson 04).
+# single draws scatter as in section 5. Some clusters are easy and are covered more often than promised, others far
+# less. Widths from the GP help in most of the bad clusters, seldom up to the promise, and in one they do not help. The
+# theorem promises nothing here. Where one knows how the new molecules differ, the calibration molecules can be weighted
+# (Tibshirani et al. 2019). State the promise with its condition: *for molecules like these*. And keep an applicability
+# domain beside it (lesson 04).
 
 # %% [markdown]
 # ## 7 Two classes (further)

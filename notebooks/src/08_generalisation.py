@@ -332,9 +332,9 @@ print(f"\nR2 lost against the random split, 95 % intervals over {len(set(family)
 print(pd.DataFrame(losses).fillna("-").to_string())
 
 # %% [markdown]
-# Every model falls. Ridge, which sees only the weight and the counts of atoms, ends below the mean under three of the five. (The last line trains
-# on more molecules than the others: all but one cluster.) Which line is the honest one? The one that imitates the
-# use. To fill gaps in a family that you have measured, the random split is.
+# Every model falls. Ridge, which sees only the weight and the counts of atoms, ends below the mean under three of the
+# five. (The last line trains on more molecules than the others: all but one cluster.) Which line is the honest one? The
+# one that imitates the use. To fill gaps in a family that you have measured, the random split is.
 #
 # ### The yardstick moves, too
 # $R^2$ compares a model's squared error with the spread of the *test* values about *their own* mean. Where the values of a
@@ -828,9 +828,10 @@ print("published R2 over seven growing sets of FreeSolv, on Mordred (GNN-GP on g
 print_table(FREESOLV, "{:.2f}")
 
 # %% [markdown]
-# In the standard series the networks' mean lies far below their median, in the diverse series the median is near 0. The GP and
-# NGBoost show neither. That fits the missing steps, and does not prove them. Two habits find such a slip: print the training loss before and after, and ask of every curve with a cliff whether
-# nature or a number in the code put it there (lesson 01: `min_child_samples`).
+# In the standard series the networks' mean lies far below their median, in the diverse series the median is near 0. The
+# GP and NGBoost show neither. That fits the missing steps, and does not prove them. Two habits find such a slip: print
+# the training loss before and after, and ask of every curve with a cliff whether nature or a number in the code put it
+# there (lesson 01: `min_child_samples`).
 #
 # Take 120 molecules of the study's own set Delaney, fewer than half a batch. What do networks reach that take their steps?
 
@@ -897,8 +898,9 @@ if set_by_study is not None and sizes is not None:
 
 # %% [markdown]
 # Is it only our NGBoost that is poor? Cross-validation chooses its rounds. So the last lines ask the study's own settings: two
-# thousand short steps, stopped early by 15 % of the molecules. They decide nothing, as the rule names our version. They are
-# behind the GP on all four sets as well.
+# thousand short steps, stopped early by 15 % of the molecules. (One thing differs: we read it at its best round, where the
+# package keeps the rounds after it too.) They decide nothing, as the rule names our version. They are behind the GP on all
+# four sets as well.
 
 # %% [markdown]
 # ## Spot the leak
