@@ -356,7 +356,9 @@ class NGBoostAsPublishedRegressor(_AsPublished, models.NGBoostRegressor):
 
 
 class NGBoostAsPublishedClassifier(_AsPublished, models.NGBoostClassifier):
-    """See `_AsPublished`."""
+    """See `_AsPublished`; the package's own line search too, which ours cuts short."""
+
+    _library = NGBClassifier
 
 
 def ngboost(name: str, number: int, kind: str) -> Iterator[dict]:

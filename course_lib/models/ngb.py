@@ -58,6 +58,21 @@ class _Bernoulli(Bernoulli):
     scores: ClassVar = [_BernoulliLogScore]
 
 
+class _NewtonSteps(NGBClassifier):
+    """NGBoost's classifier, whose line search may shorten a step but not lengthen it.
+
+    For classes the step along the natural gradient is Newton's. The library doubles it, up to 512 times, until the loss
+    on the rows of the round is *larger* than before. Where a tree tells the classes of these rows apart without a
+    mistake, which is the rule with few rows and many columns, it never is: one round makes the model certain, the log
+    loss of new rows several times that of no model at all, and most of a pool tie for the highest probability.
+    """
+
+    def line_search(self, resids, start, Y, sample_weight=None, scale_init=1):
+        super().line_search(resids, start, Y, sample_weight, scale_init)
+        self.scalings[-1] = min(1.0, self.scalings[-1])  # a search that went beyond 1 found the loss at 1 no larger
+        return self.scalings[-1]
+
+
 class _NGBoost:
     """What the regressor and the classifier share."""
 
@@ -106,7 +121,7 @@ class _NGBoost:
             verbose=False,
             random_state=seed,
         )
-        # Its line search tries steps up to 256 times too long, and drops those whose score is not finite.
+        # Its line search tries steps up to 512 times too long, and drops those whose score is not finite.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return model.fit(X, y)
 
@@ -194,11 +209,11 @@ class NGBoostRegressor(_NGBoost, PredictiveRegressor):
 class NGBoostClassifier(_NGBoost, PredictiveClassifier):
     """Probability of the second class whose logit is a sum of small trees; parameters as in `NGBoostRegressor`.
 
-    The number of rounds is the one with the best log loss on rows held out. There is no posterior, hence no
-    ``predict_parts``.
+    The number of rounds is the one with the best log loss on rows held out. No step is longer than Newton's, times the
+    learning rate. There is no posterior, hence no ``predict_parts``.
     """
 
-    _library = NGBClassifier
+    _library = _NewtonSteps
     _options: ClassVar = {"Dist": _Bernoulli}
 
     @staticmethod

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ngboost import NGBClassifier
 from ngboost.distns.categorical import Bernoulli
 from ngboost.manifold import manifold
 from ngboost.scores import LogScore
 from scipy.stats import binom
+from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -149,6 +151,22 @@ def test_classifier_learns_and_is_calibrated():
     assert np.abs(model.predict_proba(X[1000:])[:, 0] - truth[1000:]).mean() < 0.1
     with pytest.raises(NotImplementedError, match="no posterior samples"):
         model.predict_parts(X)
+
+
+def test_one_round_does_not_make_a_class_certain():
+    """With the library's own line search one round of few rows and many columns does, and most new rows tie."""
+    losses = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(1000, 300))
+        y = (X[:, 0] + X[:, 1] + rng.normal(size=1000) > 0).astype(int)
+        ours, library = NGBoostClassifier(), NGBoostClassifier()
+        library._library = NGBClassifier
+        p = [model.fit(X[:60], y[:60]).predict_proba(X[60:])[:, 1] for model in (ours, library)]
+        assert len(np.unique(p[0])) > 100 > 10 > len(np.unique(p[1]))
+        assert max(ours.model_.scalings) == 1 < max(library.model_.scalings)
+        losses.append([log_loss(y[60:], q) for q in p])
+    assert np.less(*np.transpose(losses)).all()
 
 
 def test_tuning(table):
