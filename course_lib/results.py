@@ -45,3 +45,25 @@ def full_run(name: str, *, required: bool = True) -> pd.DataFrame | None:
         there = ", ".join(sorted(p.stem for p in results_dir().glob("*.csv"))) or "none yet"
         raise FileNotFoundError(f"no full-run table {name!r}; there are: {there}. `make reproduce` writes them.")
     return pd.read_csv(path)
+
+
+def with_skill(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Give a table of models one measure of skill and one name a row.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame or None
+        Columns ``model``, ``on`` (the feature) where there are several, and the scores ``r2`` or ``auroc`` or both.
+        None, a table that is not there yet, stays None.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        A copy with ``skill``, which is R2 or, for sets of two classes, AUROC, and ``cell``, model and feature; a score
+        that no row has is a column of NaN.
+    """
+    if table is None:
+        return None
+    table = table.reindex(columns=[*table, *sorted({"r2", "auroc"} - set(table))])
+    cell = table["model"] + " " + table["on"] if "on" in table else table["model"]
+    return table.assign(skill=table["r2"].fillna(table["auroc"]), cell=cell)

@@ -60,9 +60,13 @@ class FullRun:
         return RESULTS / f"{self.prefix}_{stage}.csv"
 
     def read(self, stage: str) -> pd.DataFrame:
-        """Read what is done of a stage; an empty table with the key columns when nothing is."""
+        """Read what is done of a stage, its keys as the tasks have them; an empty table with them when nothing is."""
         path = self.path(stage)
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(self.keys))
+        if not path.exists():
+            return pd.DataFrame(columns=list(self.keys))
+        # a key that is a text may look like a number: a task "0.0" would not know itself again
+        texts = [key for key, value in zip(self.keys, self.stages[stage].tasks[0], strict=True) if type(value) is str]
+        return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
     def write(self, name: str, table: pd.DataFrame) -> None:
         """Write a table whole to a side file and rename it, so that a stop in between loses nothing."""

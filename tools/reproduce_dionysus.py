@@ -38,6 +38,7 @@ from sklearn.tree import DecisionTreeRegressor
 from course_lib import datasets, evaluate, featurize, models
 from course_lib.featurize.fingerprints import tanimoto
 from course_lib.models import baselines
+from course_lib.results import with_skill
 from course_lib.splits import ClusterKFold, GroupKFold, GroupShuffleSplit, ScaffoldKFold, assert_no_leak
 from full_run import FullRun, Stage
 
@@ -523,12 +524,6 @@ RUN = FullRun(
 
 
 # --- verdicts -------------------------------------------------------------------------------------------------------
-def skill(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the claims' measure of skill, R2 or AUROC, into a column."""
-    value = table["r2"].where(~table["set"].isin(BINARY), table.get("auroc"))
-    return table.assign(skill=value, cell=table["model"] + " " + table["on"])
-
-
 def units(table: pd.DataFrame, function: Callable[[pd.DataFrame], dict | None]) -> pd.DataFrame:
     """One row a set from a function of its part of the table; sets for which it gives None are left out."""
     found = {name: function(part) for name, part in table.groupby("set", sort=False)}
@@ -606,11 +601,11 @@ def primaries() -> dict[str, pd.DataFrame]:
     if RUN.complete("published"):
         RUN.write("compared", compared(RUN.read("published")))
     if RUN.complete("random"):
-        table = skill(RUN.read("random"))
+        table = with_skill(RUN.read("random"))
         found |= {"C2": units(table, c2), "C3": units(table, c3)}
         found["C4"] = units(table[table["set"].isin(GROWING)], c4)
     if RUN.complete("sizes"):
-        table = skill(RUN.read("sizes"))
+        table = with_skill(RUN.read("sizes"))
         found["C5"] = units(table, c5)
         found["C8"] = units(table[table["set"].isin(GROWING)], c8)
     return found

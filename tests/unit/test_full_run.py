@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import full_run
 import reproduce_dionysus as dionysus
+from course_lib.results import with_skill
 from course_lib.teaching.claims import load_claims
 from environment import one_code_path
 from full_run import FullRun, Stage
@@ -47,6 +49,16 @@ def test_an_interrupted_run_goes_on_where_it_stopped(results):
     assert list(table.columns) == ["set", "split", "arm", "value"]
     assert len(table) == 8
     assert not list(results.glob("*.part"))
+
+
+@pytest.mark.parametrize("tool", ["bo", "dionysus", "molgroup", "panel", "tg"])
+def test_a_stage_knows_its_tasks_again(results, tool):
+    """A key "0.0" that comes back as a number would be run anew by each run, and its rows stand twice."""
+    run = importlib.import_module(f"reproduce_{tool}").RUN
+    for name, stage in run.stages.items():
+        run.write(name, pd.DataFrame(stage.tasks, columns=list(run.keys)))
+        assert run.done(name) == set(stage.tasks)
+        assert run.complete(name)
 
 
 def test_only_wanted_tasks_run(results):
@@ -129,7 +141,7 @@ PLANTS = {
 
 def endpoint(claim: str, rows: dict) -> float:
     """The mean of the endpoint over the sets."""
-    table = dionysus.skill(cells(rows, n_train=600, n=100))
+    table = with_skill(cells(rows, n_train=600, n=100))
     return dionysus.units(table, getattr(dionysus, claim.lower()))["estimate"].mean()
 
 
@@ -144,7 +156,7 @@ def test_endpoints_come_out_both_ways(claim, change):
 
 
 def test_c4_counts_only_sets_with_500_training_molecules():
-    assert dionysus.c4(dionysus.skill(cells(GOOD, n_train=499))) is None
+    assert dionysus.c4(with_skill(cells(GOOD, n_train=499))) is None
 
 
 def growing(ngboost_lead: float, deep_gap_small: float, deep_gap_large: float) -> pd.DataFrame:
@@ -155,7 +167,7 @@ def growing(ngboost_lead: float, deep_gap_small: float, deep_gap_large: float) -
         rows = {("NGBoost", "mordred"): shallow, ("GP", "mordred"): 0.6, ("BNN", "mordred"): deep}
         rows |= dict.fromkeys(((name, "mordred") for name in ("SNGP", "deep ensemble", "MLP")), deep - 0.1)
         parts.append(cells(rows | {("GNN-GP", "graph"): deep - 0.1}, n=n))
-    return dionysus.skill(pd.concat(parts))
+    return with_skill(pd.concat(parts))
 
 
 @pytest.mark.parametrize(
