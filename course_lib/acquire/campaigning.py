@@ -205,6 +205,8 @@ def campaign(
     fits = acquisition not in WITHOUT_MODEL or test is not None
     if fits and model is None:
         raise ValueError(f"acquisition {acquisition!r}, or a test set, needs a model: give one")
+    if fits and n_init < 2:
+        raise ValueError("n_init is 1: a model learns from 2 molecules at least")
     of_start, of_noise, of_picks, of_ties = np.random.SeedSequence(random_state).spawn(4)
     rng = np.random.default_rng(of_picks)
     measured = np.random.default_rng(of_start).permutation(n)[:n_init]
@@ -279,9 +281,8 @@ def _stored(code: str, model, X, y, options: dict) -> Campaign:
 
 
 def _one(name: str, start: int, model, X, y, options: dict) -> pd.DataFrame:
-    if callable(
-        options.get("acquisition")
-    ):  # joblib knows a notebook's function by its name only: an edit would be missed
+    # joblib knows a notebook's function by its name only: an edit would be missed
+    if callable(options.get("acquisition")):
         found = campaign(model, X, y, **options)
     else:
         found = settings.cached(_stored, *PACKAGES)(_code(), model, X, y, options)

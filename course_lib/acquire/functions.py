@@ -32,18 +32,23 @@ __all__ = [
 ]
 
 
+def _finite(name: str, values: ArrayLike, what: str, least: float = -math.inf) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    bad = ~np.isfinite(values) | (values < least)
+    if bad.any():
+        at = tuple(np.argwhere(bad)[0])
+        raise ValueError(f"{name}[{', '.join(map(str, at))}] is {values[at]}: {what}")
+    return values
+
+
+def _mean(mean: ArrayLike) -> np.ndarray:
+    return _finite("mean", mean, "a mean is finite, what did the model learn from?")
+
+
 def _check(mean: ArrayLike, std: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
-    if mean.shape != std.shape:
-        raise ValueError(f"mean has shape {mean.shape}, std {std.shape}: give one of each a molecule")
-    for name, values, bad, what in (
-        ("mean", mean, ~np.isfinite(mean), "a mean is a finite number: what did the model learn from?"),
-        ("std", std, ~np.isfinite(std) | (std < 0), "a standard deviation is a number of 0 or more"),
-    ):
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{name}[{row}] is {values.flat[row]}: {what}")
-    return mean, std
+    if np.shape(mean) != np.shape(std):
+        raise ValueError(f"mean has shape {np.shape(mean)}, std {np.shape(std)}: give one of each a molecule")
+    return _mean(mean), _finite("std", std, "a standard deviation is a number of 0 or more", least=0.0)
 
 
 def _gain(mean: ArrayLike, std: ArrayLike, best: float, maximise: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -140,7 +145,8 @@ def upper_confidence_bound(
     best : float, optional
         Not used; there so that all functions can be called alike.
     kappa : float
-        How much an uncertain molecule is favoured: 0 is :func:`greedy`.
+        How much an uncertain molecule is favoured: 0 is :func:`greedy`. Where an acquisition is asked for by name
+        kappa is 1; ``functools.partial(upper_confidence_bound, kappa=2)`` stands for another.
     maximise : bool
 
     Returns
@@ -160,7 +166,7 @@ def upper_confidence_bound(
 
 def greedy(mean: ArrayLike, std: ArrayLike | None = None, best: float | None = None, *, maximise: bool = True):
     """Mean alone, uncertainty ignored; for classes the probability of the wanted one. Shape (n,)."""
-    mean = np.asarray(mean, dtype=float)
+    mean = _mean(mean)
     return mean if maximise else -mean
 
 
@@ -193,7 +199,8 @@ def thompson(samples: ArrayLike, *, maximise: bool = True) -> np.ndarray:
     ----------
     Thompson, Biometrika 1933, 25, 285-294.
     """
-    return greedy(samples, maximise=maximise)
+    samples = _finite("samples", samples, "a drawn function is finite, what did the model learn from?")
+    return samples if maximise else -samples
 
 
 def nearest_neighbour(X: ArrayLike, best: ArrayLike) -> np.ndarray:

@@ -3,16 +3,17 @@
 The best molecules by one acquisition function are often near copies of each other, so that the second of a batch tells
 what the first has told. **Kriging believer** (Ginsbourger, Le Riche & Carraro 2010): after each pick suppose that the
 measurement will be the model's own mean, condition the model on that, and pick again. What lies near the first pick is
-then less uncertain. We take it rather than local penalisation (Gonzalez et al., AISTATS 2016), which needs a distance
-and a bound on the slope, estimated from gradients of the mean: there are none for trees, graphs and fingerprints. A
-model that knows its posterior covariance is conditioned in closed form (its mean does not move), any other is fitted
-again.
+then less uncertain. We take it rather than local penalisation (Gonzalez et al., AISTATS 2016), which needs a bound on
+the slope of the mean: a Gaussian process on descriptors has one, trees and networks on graphs do not, and the believer
+is the same for all of them. A model that knows its posterior covariance is conditioned in closed form (its mean does
+not move), any other is fitted again.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,8 +131,10 @@ def _need_std(std: np.ndarray, model: Any, name: str) -> None:
 
 
 def check_acquisition(acquisition: str | Callable) -> None:
-    """Raise a ValueError for an unknown name."""
-    if not callable(acquisition) and acquisition not in ACQUISITIONS:
+    """Raise a ValueError for an unknown name, and for functions that need more than mean, std and best."""
+    if any(acquisition is function for function in (thompson, random, nearest_neighbour)):
+        raise ValueError(f"acquisition is the function {acquisition.__name__}: give its name, {acquisition.__name__!r}")
+    if not callable(acquisition) and not (isinstance(acquisition, str) and acquisition in ACQUISITIONS):
         raise ValueError(
             f"unknown acquisition {acquisition!r}: choose from {', '.join(ACQUISITIONS)}, or give a function of mean, "
             "std and best"
@@ -196,11 +199,12 @@ def pick(
     y, rng = np.asarray(y, dtype=float), np.random.default_rng(random_state)
     if hasattr(X, "iloc"):
         raise ValueError("X is a pandas table: give X.to_numpy(), and fit the model on that too")
+    X = np.asarray(X)
     k, (measured, candidates) = whole("k", k), _check_rows(len(X), measured, y, candidates)
     if k > len(candidates):
         raise ValueError(f"cannot pick {k} of {len(candidates)} candidates: k must be from 1 to their number")
     best = float(y.max()) if best is None else best
-    if not np.isfinite(best):
+    if not (isinstance(best, Real) and np.isfinite(best)):
         raise ValueError(f"best is {best!r}: give the value to beat, a finite number")
     if model is None and acquisition not in WITHOUT_MODEL:
         raise ValueError(f"acquisition {acquisition!r} needs a model: give one, fitted on what has been measured")

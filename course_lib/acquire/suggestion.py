@@ -59,6 +59,11 @@ def _read(path: Path) -> list[str]:
 
 def _measured(measured: Dataset | tuple) -> tuple[list[str], np.ndarray]:
     """Canonical SMILES and values of what has been measured."""
+    if hasattr(measured, "columns"):
+        raise ValueError(
+            f"measured is a table with the columns {', '.join(map(str, measured.columns))}: give two of them, such as "
+            '(table["smiles"], table["value"])'
+        )
     smiles, y = (measured.smiles, measured.y) if isinstance(measured, Dataset) else measured
     smiles, y = list(smiles), np.asarray(y, dtype=float)
     if y.shape != (len(smiles),) or len(smiles) < 2:
@@ -146,6 +151,11 @@ def suggest(
     smiles, y = _measured(measured)
     if isinstance(candidates, (str, Path)):
         candidates = _read(Path(candidates))
+    if hasattr(candidates, "columns"):
+        raise ValueError(
+            f"candidates is a table with the columns {', '.join(map(str, candidates.columns))}: give the one of "
+            'the structures, such as table["smiles"]'
+        )
     texts = list(candidates.smiles if isinstance(candidates, Dataset) else candidates)
     kept, left_out = _sort_out(texts, {identity(text, stereo=True) for text in smiles})
     if not kept:

@@ -9,8 +9,8 @@ from sklearn.gaussian_process.kernels import Matern
 from sklearn.linear_model import LinearRegression
 
 from course_lib import evaluate, models
-from course_lib.acquire import campaign, campaigning, campaigns, function_samples, pick
-from course_lib.acquire.picking import beliefs
+from course_lib.acquire import ACQUISITIONS, campaign, campaigning, campaigns, function_samples, pick, thompson
+from course_lib.acquire.picking import WITHOUT_MODEL, beliefs
 from course_lib.models import baselines
 
 # Names of models load torch when they are used: a worker that only needs the processes below starts without it.
@@ -170,6 +170,8 @@ def test_no_molecule_is_picked_twice_when_the_scores_are_minus_infinity(pool):
     ("change", "message"),
     [
         ({"acquisition": "entropy"}, "unknown acquisition 'entropy': choose from expected_improvement"),
+        ({"acquisition": ["greedy"]}, r"unknown acquisition \['greedy'\]: choose from"),
+        ({"acquisition": thompson}, "acquisition is the function thompson: give its name, 'thompson'"),
         ({"k": 73}, "cannot pick 73 of 72"),
         ({"batch": "all"}, "choose 'believer' or 'top'"),
         ({"acquisition": lambda mean, std, best: mean[:3]}, "one number for each of the 72 candidates"),
@@ -185,6 +187,7 @@ def test_no_molecule_is_picked_twice_when_the_scores_are_minus_infinity(pool):
         ({"y": [1.0]}, r"measured has shape \(8,\), y \(1,\): give one value"),
         ({"y": [np.nan, *range(7)]}, r"y\[0\] is nan: leave out what has not been measured"),
         ({"best": np.nan}, "best is nan"),
+        ({"best": "high"}, "best is 'high': give the value to beat"),
         ({"model": None}, "acquisition 'greedy' needs a model"),
     ],
 )
@@ -196,6 +199,20 @@ def test_errors_of_pick_name_the_remedy(pool, change, message):
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         pick(**{**given, **change})
+
+
+@pytest.mark.parametrize("acquisition", [name for name in ACQUISITIONS if name not in WITHOUT_MODEL])
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_a_prediction_that_is_not_finite_is_an_error_and_never_the_pick(pool, acquisition, strange):
+    class Strange(FixedExact):
+        def predict_parts(self, X):
+            parts = super().predict_parts(X)
+            parts.loc[0, "mean"] = strange
+            return parts
+
+    X, y = pool
+    with pytest.raises(ValueError, match="is finite"):
+        pick(Strange().fit(X[:8], y[:8]), X, np.arange(8), y[:8], np.arange(8, 80), 2, acquisition)
 
 
 def test_thompson_without_a_posterior_of_functions_says_so(pool):
@@ -347,6 +364,7 @@ def test_classes_are_searched_by_probability(pool):
         ({"model": None}, "needs a model: give one"),
         ({"n_init": None}, "n_init is None: give a whole number of at least 1"),
         ({"n_init": 2.5}, "n_init is 2.5: give a whole number"),
+        ({"n_init": 1}, "n_init is 1: a model learns from 2 molecules at least"),
         ({"n_scored": 6.5}, "n_scored is 6.5: give a whole number"),
         ({"noise": "a"}, "noise is 'a': give a standard deviation"),
         ({"maximise": "min"}, "maximise is 'min': give True"),
@@ -392,10 +410,21 @@ def test_a_method_may_not_bring_a_seed_of_its_own(pool):
         campaigns({"a": {"model": FixedExact(), "random_state": 5}}, pool[1], X=pool[0], n_starts=1, **SIZES)
 
 
-def test_scoring_part_of_the_pool_picks_from_that_part(pool):
+def test_scoring_part_of_the_pool_picks_the_best_of_that_part(pool, monkeypatch):
     X, y = pool
-    whole, part = (campaign(FixedExact(), X, y, **SIZES, n_scored=n).history for n in (None, 8))
-    assert part["acquisition"].mean() < whole["acquisition"].mean()
+    parts = []
+
+    def spy(model, X, measured, y, candidates, k, acquisition, **options):
+        table = pick(model, X, measured, y, candidates, k, acquisition, **options)
+        parts.append((np.asarray(candidates), table["molecule"].to_numpy(), beliefs(model, X[candidates]).mean))
+        return table
+
+    monkeypatch.setattr(campaigning, "pick", spy)
+    campaign(FixedExact(), X, y, **SIZES, acquisition="greedy", n_scored=8)
+    for part, picked, means in parts:
+        assert len(set(part)) == 8
+        assert picked.tolist() == part[np.argsort(-means, kind="stable")[: len(picked)]].tolist()
+    assert len({tuple(sorted(part)) for part, *_ in parts}) == len(parts)  # drawn anew
 
 
 def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, monkeypatch, tmp_path):

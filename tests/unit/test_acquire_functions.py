@@ -111,6 +111,7 @@ def test_same_numbers_as_botorch(maximise):
             lambda m: analytic.UpperConfidenceBound(m, beta=beta, maximize=maximise),
         ),
         "greedy": (greedy, lambda m: analytic.UpperConfidenceBound(m, beta=zero, maximize=maximise)),
+        "deviation": (lambda *a, **o: np.sqrt(variance(*a, **o)), analytic.PosteriorStandardDeviation),
     }
     for name, (ours, theirs) in pairs.items():
         assert ours(MEAN, STD, **common) == pytest.approx(known(theirs), rel=1e-9, abs=1e-12), name
@@ -160,7 +161,9 @@ def test_errors_name_the_row():
             function([0, 0], [1])
     with pytest.raises(ValueError, match=r"std\[1\] is -1.0"):
         variance([0, 1], [1, -1])
-    with pytest.raises(ValueError, match=r"mean\[2\] is nan: a mean is a finite number"):
+    with pytest.raises(ValueError, match=r"samples\[0, 1\] is nan: a drawn function is finite"):
+        thompson([[0, np.nan]])
+    with pytest.raises(ValueError, match=r"mean\[2\] is nan: a mean is finite"):
         probability_of_improvement([0, 1, np.nan], [1, 1, 1], 0)
     for best in (None, np.nan, "high"):
         with pytest.raises(ValueError, match="give the value to beat"):

@@ -128,6 +128,8 @@ def test_a_model_that_takes_smiles_and_one_without_a_distribution():
         ({"measured": (MEASURED, VALUES[:-1])}, "one value a molecule"),
         ({"candidates": ["OCC", "C1CC"]}, "none of the 2 candidates is left: 1 already measured, 1 unreadable"),
         ({"candidates": []}, "the list is empty"),
+        ({"candidates": pd.DataFrame({"smiles": ["CCO"]})}, r"candidates is a table with .* smiles: .*table\["),
+        ({"measured": pd.DataFrame({"smiles": MEASURED, "y": VALUES})}, "measured is a table .* smiles, y: give two"),
         ({"candidates": "nowhere.csv"}, "there is no file 'nowhere.csv'"),
         ({"candidates": "CCCO"}, "there is no file 'CCCO' .*give a single molecule as a list"),
         ({"k": 0}, "k is 0: give a whole number of at least 1"),
