@@ -11,7 +11,8 @@ import pytest
 import full_run
 import reproduce_bo as bo
 import reproduce_dionysus as dionysus
-from course_lib.acquire import ACQUISITIONS
+from course_lib.acquire import ACQUISITIONS, campaign, campaigns
+from course_lib.models import GPRegressor
 from course_lib.teaching.claims import load_claims
 
 
@@ -187,3 +188,32 @@ def test_a_surrogate_with_shuffled_descriptors_loses_its_lead():
     for row in (right, wrong):
         assert row["lead"] == pytest.approx(row["new_hits"] - row["chance"])
     assert right["chance"] == wrong["chance"] == pytest.approx(40 / 721, abs=0.01)
+
+
+def test_the_game_begins_with_the_starts_of_the_lesson():
+    """The lesson plays it live from five starts, and reads the thirty of the full run beside them."""
+    pool, test, X = bo.game_pool("permittivity")
+    y, start = dionysus.read("permittivity").y, 1
+    method = {"greedy": {**bo.GAME["greedy"], "model": GPRegressor(n_restarts=0)}}
+    live = campaigns(method, y[pool], X=X[pool], **bo.SIZES, test=(X[test], y[test]), n_starts=start + 1)
+    live = live[(live["start"] == start) & (live["n"] % 5 == 0) & (live["n"] > 20)]
+    rows = pd.DataFrame(bo.game("permittivity", start, "greedy"))
+    for column in ("n", "hit_fraction", "new_hit_fraction", "best", "r2", "ama"):
+        assert rows[column].to_numpy(float) == pytest.approx(live[column].to_numpy(float)), column
+    assert rows["luck"].isna().all()
+    assert rows["alike"].between(0, 1).all()
+
+
+def test_the_luck_of_a_noisy_game_is_what_was_measured_less_the_truth(monkeypatch):
+    seen = {}
+
+    def spy(*given, **options):
+        seen["found"], seen["noise"] = campaign(*given, **options), options["noise"]
+        return seen["found"]
+
+    monkeypatch.setattr(bo, "campaign", spy)
+    rows = list(bo.game("permittivity", 0, "greedy, noisy"))
+    history, truth = seen["found"].history, dionysus.read("permittivity").y[bo.divide("permittivity")[0]]
+    best = history.loc[history["value"].idxmax()]
+    assert rows[-1]["luck"] == pytest.approx((best["value"] - truth[best["molecule"]]) / seen["noise"])
+    assert seen["noise"] == pytest.approx(truth.std() / 3)

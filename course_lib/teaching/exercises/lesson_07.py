@@ -52,6 +52,14 @@ function_exercise(
         "The density (pdf) and the distribution function (cdf) are swapped.": (
             lambda m, s, b: (b - m) * norm.pdf((b - m) / s) + s * norm.cdf((b - m) / s)
         ),
+        "You turned only one of the two gains around: the one in front of cdf and the one in z are the same, "
+        "best - mean.": [
+            lambda m, s, b: (b - m) * norm.cdf((m - b) / s) + s * norm.pdf((b - m) / s),
+            lambda m, s, b: (m - b) * norm.cdf((b - m) / s) + s * norm.pdf((b - m) / s),
+        ],
+        "The second term is added, not subtracted: doubt makes an improvement larger.": (
+            lambda m, s, b: (b - m) * norm.cdf((b - m) / s) - s * norm.pdf((b - m) / s)
+        ),
         "That ignores the uncertainty: a mean a little worse than the best may still turn out better, and that chance "
         "is worth something.": lambda m, s, b: np.maximum(b - m, 0),
         "That is a confidence bound. It does not look at the best value at all.": lambda m, s, b: -(m - s),
@@ -90,7 +98,8 @@ def _why_paired() -> str:
     paired, unpaired = np.ptp(_interval(FIRST, SECOND)), np.ptp(_interval(FIRST, SECOND, se=_unpaired))
     return (
         f"On the made-up shares of this check the interval is {paired:.3f} wide start by start; without the pairing it "
-        f"would be {unpaired:.3f}. That is what shared starts are for."
+        f"would be {unpaired:.3f}. Here a lucky start helps both by construction; whether it does on our pool, the "
+        "correlation in the next cell says."
     )
 
 
@@ -181,8 +190,8 @@ function_exercise(
         "For the picked molecule": lambda C, i, v: np.ones(len(C)),
     },
     otherwise=lambda given, truth: (
-        f"For the picked molecule itself you give {given[PICKED]:.3f}, it is {truth[PICKED]:.3f}: from its variance "
-        "goes the square of its covariance with itself, divided by its variance plus that of the noise."
+        f"For the picked molecule itself you give {given[PICKED]:.3f}, it is {truth[PICKED]:.3f}: subtract from its "
+        "variance the square of its covariance with itself, divided by the sum of its variance and that of the noise."
     ),
 )
 
@@ -194,14 +203,15 @@ letters_exercise(
     not_chosen={
         "A": "A is sound: structures are known before any measurement, and no measured value takes part in the "
         "scaling.",
-        "D": "D is fair: the start's hits are counted for both methods alike, and both begin with the same molecules.",
+        "D": "D is fair: the start's hits are counted for both methods alike, both begin with the same molecules, and "
+        "in the difference of the two they cancel.",
     },
     chosen={
-        "B": "Look at B: the PLS model was fitted to the values of all molecules of the store, most of which nobody "
+        "B": "Look at B: the PLS model was fitted to the values of all molecules of the pool, most of which nobody "
         "had measured when the campaign began.",
         "C": "Look at C: the best of many campaigns is partly the luckiest. A new one gets the average, not the "
         "maximum.",
     },
-    none="Look again: at least one of the four reports is better than the next campaign will be.",
+    none="Look again: at least one of the four numbers is better than the next campaign will be.",
     example="AC",
 )
