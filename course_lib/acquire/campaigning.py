@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from course_lib import evaluate, settings
+from course_lib.acquire.functions import ACQUISITIONS
 from course_lib.acquire.picking import (
     WITHOUT_MODEL,
     beliefs,
@@ -281,8 +282,10 @@ def _stored(code: str, model, X, y, options: dict) -> Campaign:
 
 
 def _one(name: str, start: int, model, X, y, options: dict) -> pd.DataFrame:
-    # joblib knows a notebook's function by its name only: an edit would be missed
-    if callable(options.get("acquisition")):
+    acquisition = options.get("acquisition")
+    ours = isinstance(acquisition, partial) and acquisition.func in ACQUISITIONS.values()  # another kappa, for instance
+    if callable(acquisition) and not ours:
+        # joblib knows a notebook's function by its name only: an edit would be missed
         found = campaign(model, X, y, **options)
     else:
         found = settings.cached(_stored, *PACKAGES)(_code(), model, X, y, options)
@@ -309,7 +312,7 @@ def campaigns(
 
     Each campaign is kept in the cache when it ends, under its data, model, options and the course's code, so that an
     interrupted run goes on where it stopped and a finished one is read. Campaigns with an acquisition function of your
-    own are run anew each time.
+    own are run anew each time; a ``functools.partial`` of one of the course's, for another kappa, is kept.
 
     Parameters
     ----------

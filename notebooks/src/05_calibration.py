@@ -895,7 +895,7 @@ for name in CLASSIFIERS:
         print(f"    {what:23} {value:.3f}   if it were right: {low:.3f} to {high:.3f}")
 
 # %% [markdown]
-# The largest gap of a bin is the same for both, to two digits. For logistic regression it is in its range, for NGBoost above
+# The largest gap of a bin is nearly the same for both. For logistic regression it is in its range, for NGBoost above
 # its range. Without the ranges one would call the two models equal.
 
 # %%

@@ -1,5 +1,7 @@
 """Picking and campaigns: what is believed, what is seen, what is shared between methods, and truths planted."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,16 @@ from sklearn.gaussian_process.kernels import Matern
 from sklearn.linear_model import LinearRegression
 
 from course_lib import evaluate, models
-from course_lib.acquire import ACQUISITIONS, campaign, campaigning, campaigns, function_samples, pick, thompson
+from course_lib.acquire import (
+    ACQUISITIONS,
+    campaign,
+    campaigning,
+    campaigns,
+    function_samples,
+    pick,
+    thompson,
+    upper_confidence_bound,
+)
 from course_lib.acquire.picking import WITHOUT_MODEL, beliefs
 from course_lib.models import baselines
 
@@ -431,6 +442,7 @@ def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, m
     X, y = pool
     methods = {
         "Thompson": {"model": FixedExact(), "acquisition": "thompson"},
+        "bound": {"model": FixedExact(), "acquisition": partial(upper_confidence_bound, kappa=2)},
         "own": {"model": FixedExact(), "acquisition": lambda mean, std, best: mean + std},
     }
     tables = []
@@ -444,11 +456,14 @@ def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, m
 
     monkeypatch.setattr(campaigning, "campaign", broken)
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "1"))
-    kept = campaigns({"Thompson": methods["Thompson"]}, y, X=X, n_starts=2, **SIZES)
-    first = tables[0][(tables[0]["method"] == "Thompson") & (tables[0]["start"] < 2)]
-    pd.testing.assert_frame_equal(kept, first.reset_index(drop=True))
-    with pytest.raises(AssertionError, match="computed anew"):
-        campaigns({"Thompson": methods["Thompson"]}, y, X=X, n_starts=2, random_state=1, **SIZES)
+    for name in ("Thompson", "bound"):
+        kept = campaigns({name: methods[name]}, y, X=X, n_starts=2, **SIZES)
+        first = tables[0][(tables[0]["method"] == name) & (tables[0]["start"] < 2)]
+        pd.testing.assert_frame_equal(kept, first.reset_index(drop=True))
+    other = {"bound": {**methods["bound"], "acquisition": partial(upper_confidence_bound, kappa=3)}}
+    for given, seed in ((methods, 1), (other, 0), ({"own": methods["own"]}, 0)):
+        with pytest.raises(AssertionError, match="computed anew"):
+            campaigns(given, y, X=X, n_starts=2, random_state=seed, **SIZES)
 
 
 def test_whole_numbers_may_come_as_floats(pool):
