@@ -65,7 +65,8 @@ class FullRun:
         if not path.exists():
             return pd.DataFrame(columns=list(self.keys))
         # a key that is a text may look like a number: a task "0.0" would not know itself again
-        texts = [key for key, value in zip(self.keys, self.stages[stage].tasks[0], strict=True) if type(value) is str]
+        first = self.stages[stage].tasks[0]
+        texts = [key for key, value in zip(self.keys, first, strict=True) if isinstance(value, str)]
         return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
     def write(self, name: str, table: pd.DataFrame) -> None:

@@ -255,13 +255,14 @@ def shuffled(name: str, start: int, method: str) -> Iterator[dict]:
 
     ``lead`` is the share of the hits found less that which chance finds of the hits left after the start.
     """
-    share, (pool, _) = float(method), divide(name)
-    X, y = dionysus.features(name, "mordred")[pool], dionysus.read(name).y[pool]
+    share, (pool, _, X) = float(method), game_pool(name)
+    X, y = X[pool], dionysus.read(name).y[pool]
     rng = np.random.default_rng(start)
     rows = rng.permutation(len(X))[: int(share * len(X))]
     wrong = X.copy()
     wrong[rows] = X[rng.permutation(rows)]
-    found = campaign(GPRegressor(n_restarts=0), wrong, y, **SIZES, batch="top", random_state=start)
+    seed = int(np.random.default_rng(start).integers(2**31, size=1)[0])  # as `campaigns` draws the first one
+    found = campaign(GPRegressor(n_restarts=0), wrong, y, **SIZES, batch="top", random_state=seed)
     hits, new = found.hit_fraction()[-1], found.hit_fraction(count_start=False)[-1]
     chance = SIZES["budget"] / (len(y) - SIZES["n_init"]) * (1 - (hits - new))
     yield {"wrong": share, "new_hits": new, "chance": chance, "lead": new - chance}

@@ -283,7 +283,8 @@ def _stored(code: str, model, X, y, options: dict) -> Campaign:
 
 def _one(name: str, start: int, model, X, y, options: dict) -> pd.DataFrame:
     acquisition = options.get("acquisition")
-    ours = isinstance(acquisition, partial) and acquisition.func in ACQUISITIONS.values()  # another kappa, for instance
+    function = acquisition.func if isinstance(acquisition, partial) else acquisition  # another kappa, for instance
+    ours = any(function is known for known in ACQUISITIONS.values())
     if callable(acquisition) and not ours:
         # joblib knows a notebook's function by its name only: an edit would be missed
         found = campaign(model, X, y, **options)

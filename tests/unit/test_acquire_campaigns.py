@@ -443,6 +443,7 @@ def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, m
     methods = {
         "Thompson": {"model": FixedExact(), "acquisition": "thompson"},
         "bound": {"model": FixedExact(), "acquisition": partial(upper_confidence_bound, kappa=2)},
+        "plain": {"model": FixedExact(), "acquisition": upper_confidence_bound},
         "own": {"model": FixedExact(), "acquisition": lambda mean, std, best: mean + std},
     }
     tables = []
@@ -456,7 +457,7 @@ def test_same_seed_same_answer_with_one_worker_or_two_and_from_the_cache(pool, m
 
     monkeypatch.setattr(campaigning, "campaign", broken)
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "1"))
-    for name in ("Thompson", "bound"):
+    for name in ("Thompson", "bound", "plain"):
         kept = campaigns({name: methods[name]}, y, X=X, n_starts=2, **SIZES)
         first = tables[0][(tables[0]["method"] == name) & (tables[0]["start"] < 2)]
         pd.testing.assert_frame_equal(kept, first.reset_index(drop=True))

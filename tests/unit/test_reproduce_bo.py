@@ -201,7 +201,37 @@ def test_the_game_begins_with_the_starts_of_the_lesson():
     for column in ("n", "hit_fraction", "new_hit_fraction", "best", "r2", "ama"):
         assert rows[column].to_numpy(float) == pytest.approx(live[column].to_numpy(float)), column
     assert rows["luck"].isna().all()
-    assert rows["alike"].between(0, 1).all()
+
+
+def test_how_alike_a_batch_is_counts_each_pair_once(monkeypatch):
+    """By hand for the first batch of the nearest neighbour, whose molecules are alike."""
+    seen = {}
+
+    def spy(*given, **options):
+        seen["history"] = campaign(*given, **options).history
+        return SimpleNamespace(history=seen["history"], hit_fraction=lambda **_: np.zeros(60))
+
+    monkeypatch.setattr(bo, "campaign", spy)
+    first = next(bo.game("permittivity", 0, "nearest neighbour"))
+    pool = bo.divide("permittivity")[0]
+    bits = dionysus.features("permittivity", "morgan")[pool][seen["history"]["molecule"][20:25]] == 1
+    pairs = [(a & b).sum() / (a | b).sum() for i, a in enumerate(bits) for b in bits[:i]]
+    assert len(pairs) == 10
+    assert first["alike"] == pytest.approx(np.mean(pairs), rel=1e-6)
+
+
+@pytest.mark.parametrize("share", ["0.0", "0.5"])
+def test_the_shuffled_game_is_that_of_the_lesson(share):
+    pool, _, X = bo.game_pool("permittivity")
+    X, y, start = X[pool], dionysus.read("permittivity").y[pool], 3
+    rng = np.random.default_rng(start)  # as lesson 07 shuffles
+    rows = rng.permutation(len(X))[: int(float(share) * len(X))]
+    wrong = X.copy()
+    wrong[rows] = X[rng.permutation(rows)]
+    method = {"EI": {**bo.EI, "batch": "top", "model": GPRegressor(n_restarts=0)}}
+    live = campaigns(method, y, X=wrong, **bo.SIZES, n_starts=1, random_state=start)
+    (row,) = bo.shuffled("permittivity", start, share)
+    assert row["new_hits"] == live["new_hit_fraction"].iloc[-1]
 
 
 def test_the_luck_of_a_noisy_game_is_what_was_measured_less_the_truth(monkeypatch):
