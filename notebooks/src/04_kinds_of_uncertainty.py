@@ -127,8 +127,9 @@ for ax, (title, image) in zip(panels.flat, images.items(), strict=True):
 # and patches of doubt at the edges.
 #
 # The picture that matters is the last one. The GP has never seen what lies under the coffee, and **it says so**. Two
-# standard deviations of a normal distribution hold about 95 %; a share near or above that is what an honest doubt gives.
-# (But neighbouring pixels err together, so one stain is nearly one test, not one for each pixel.) Note also that the doubt at a working pixel is not zero: one noisy value does not settle the brightness.
+# standard deviations of a normal distribution hold about 95 %: a share near that is what an honest doubt gives. Far below it
+# the model is too sure, far above too careful. (But neighbouring pixels err together, so one stain is nearly one test, not one
+# for each pixel, and cannot tell 95 % from 99 %.) Note also that the doubt at a working pixel is not zero: one noisy value does not settle the brightness.
 #
 # Two different things are uncertain here.
 #
@@ -166,7 +167,8 @@ x, y = measure(60, seed=0)
 # %% [markdown]
 # How can *any* model be made to say how sure it is? Statistics has an old answer, the **bootstrap**: draw rows with
 # replacement, as many as there are, fit a model, and repeat. Each member of this ensemble has seen a slightly different
-# world. Where the data decide, the members agree. Where they do not, the members differ. Here with LightGBM:
+# world. Where the data decide, the members agree. Where they do not, the members often differ; section 3 shows where not.
+# Here with LightGBM:
 
 # %%
 rng = np.random.default_rng(0)
@@ -232,8 +234,8 @@ for place in (-1.0, 1.4, 2.9):
 #
 # ### Exercise 4.1: how much could more data remove?
 # An ensemble gives you, for each molecule, the means of its members and their **standard deviations** of the noise. Write
-# the function that returns for each molecule the share of the total variance that is epistemic: 0 means that more data
-# would not help, 1 that nothing but data is missing.
+# the function that returns for each molecule the share of the total variance that is epistemic. Near 0 the model expects
+# little from more data, near 1 nearly everything. It is the model's opinion: section 3 shows one that is wrong.
 
 
 # %% tags=["exercise"]
@@ -329,7 +331,7 @@ print(times.map("{:.1f}".format).replace("nan", "none").to_string())
 # %% [markdown]
 # Compare the first two columns: a model that knows what it does not know has them about equal. Compare the last two:
 # the aleatoric part should be the noise, and nothing else. The BNN's is not: it settles for a plainer function than the wave
-# (the distribution of its weights is only approximate), and what it then does not follow, it calls noise. Section 5 comes back to that.
+# (the distribution of its weights is only approximate), and what it then does not follow, it probably calls noise. Section 5 comes back to that.
 #
 # One table of 60 points may be luck. The two cheap models can be asked again and again, each time with new points:
 
@@ -356,8 +358,8 @@ print(of_own.rename_axis(None).map("{:.1f}".format).to_string())
 
 # %% [markdown]
 # The first table was an extreme one. Over the tables the ensemble's band in the gap is about as wide as among the data, and
-# its mean is still off by several times what it promises. The GP comes closest, and even it promises less than it misses by:
-# one reason is that it takes the length scale that it has learned for known. Why do the members of the ensemble not disagree
+# its mean is still off by several times what it promises. The GP comes closer, and in these ten tables it, too, promises less
+# than it misses by. (A possible reason: it takes the length scale that it has learned for known.) Why do the members of the ensemble not disagree
 # more in the gap? They are **alike**. A tree answers with averages of training values, and in a gap all trees answer with values from its two shores. What all
 # members get wrong together, their disagreement cannot show.
 
@@ -365,7 +367,8 @@ print(of_own.rename_axis(None).map("{:.1f}".format).to_string())
 # ## 4 What more data can do
 #
 # The lecture's claim C1: epistemic uncertainty shrinks with more data and grows with the distance from them; aleatoric
-# uncertainty does not shrink. The GP, asked about all of the range from -3 to 3, this time without a gap:
+# uncertainty cannot be reduced for a given data set. We test what the last part means for a model's report: with more points
+# of the same kind the noise that it reports should stay. The GP, asked about all of the range from -3 to 3, this time without a gap:
 #
 # > **Predict first.** From 25 points to 400, 16 times as many: by what factor will the epistemic *standard deviation*
 # > fall?
@@ -418,8 +421,8 @@ print(f"true noise: {SD}")
 #
 # ### Play
 # The next picture shows the GP for a number of points, a noise and a gap of your choice. The results were computed
-# beforehand. Things to try: many points and a wide gap; few points and much noise. When does the GP take noise for
-# function, or function for noise?
+# beforehand. Things to try: many points and a wide gap; few points and much noise. Look for settings in which the GP
+# takes noise for function (a wiggly line), or function for noise (a flat line and a wide band).
 
 # %%
 N_POINTS, NOISES, GAPS = [10, 20, 40, 80], [0.1, 0.3, 0.6], [0.0, 1.0, 2.0, 3.0]
@@ -532,9 +535,9 @@ c1.illustrate(today["smallest"])
 
 # %% [markdown]
 # A line is a model, a column one of the three margins; below zero, that part fails for that model. Read the parts, not
-# only their smallest. In the full run all five models keep the first two promises, and four break the third, the column
-# `0.20 - change`: what they call noise changed with the amount of data. But the noise did not. (SNGP and the deep ensemble
-# are neural networks with other ways to a spread.) Which way did it change?
+# only their smallest. In the full run all five models keep the first two promises, and by these averages four break the third,
+# the column `0.20 - change`: what they call noise changed with the amount of data. But the noise did not. (SNGP, a network whose
+# last layer is like a GP, and the deep ensemble are neural networks with other ways to a spread.) Which way did it change?
 
 # %% tags=["nbval-check-output"]
 if simulated is not None:
@@ -545,8 +548,8 @@ if simulated is not None:
     print_table(called_noise, "{:.2f}")
 
 # %% [markdown]
-# With 50 points the four report more noise than there is, and less with 200. At 50 points they called *noise* what they could
-# not yet follow.
+# With 50 points the four report more noise than there is. With 200 they report less than with 50, nearer to the truth. Section 5
+# has a reason that fits: what a model cannot follow yet, it counts as noise.
 
 # %% [markdown]
 # ## 5 The third kind: sure and wrong
@@ -600,18 +603,19 @@ ax = plots_uncertainty.variance_parts(
 # More data made the line **surer and no better**. It is sure about the best line, and right about that. But the truth is
 # not a line, and neither of its two parts shows it. This is **misspecification**: the model cannot be right. We treat it as
 # a third kind of uncertainty. (Some authors count it as epistemic, since a better model would remove it. More data alone
-# would not.) Its error does not show in the epistemic part. It is counted as aleatoric, as if the experiment were to blame.
+# would not.) Among the data such an error is counted as aleatoric, as if the experiment were to blame. Where there are no data
+# it may show in neither part: look again at the ensemble in the gap of section 3.
 #
 # So the split into two parts is **the model's opinion**:
 #
 # - "epistemic" means: what I do not know yet, *if the truth is among the functions that I can be*;
 # - "aleatoric" means: what I cannot explain *with these inputs and these functions*.
 #
-# (Go back to section 1 and let only 8 % of the pixels work: 0.08 for 0.12. With so few, this GP settles for another
-# explanation. Which noise does it report, and what has become of the molecule?)
+# (Go back to section 1 and let only 8 % of the pixels work: 0.08 for 0.12. Which noise does the GP report now, and what has
+# become of the molecule?)
 #
 # To see the third, look beyond the two parts: an error that stays while the epistemic part shrinks, residuals with a
-# pattern, a noise far above what the experimenters state. Sections 6 and 7 do this with molecules.
+# pattern, a noise far above what the experimenters state. Section 7 looks for the last of these with molecules.
 
 # %% [markdown]
 # ## 6 Molecules: how far from the known?
@@ -718,6 +722,14 @@ ranks = {
 print("\nrank correlation of")
 for pair, value in ranks.items():
     print(f"  {pair:22} {value:.2f}")
+drawn = np.random.default_rng(0).normal(size=(200, len(tested)))
+if_right = np.abs(drawn) * tested["std"].to_numpy()
+best = np.mean([spearmanr(tested["std"], errors)[0] for errors in if_right])
+print(f"  std and error, if every std were right: {best:.2f} on average")
+print("\nall draws: mean error over mean std (0.80 if right), within two standard deviations")
+for side, part in tested.groupby(np.where(tested["outside"], "outside", "inside")):
+    ratio = part["error"].mean() / part["std"].mean()
+    print(f"  {side:8} {ratio:.2f}   {part['within 2 sd'].sum()} of {len(part)}")
 
 # %%
 first = tested[tested["draw"] == 0]
@@ -734,18 +746,20 @@ ax = plots_uncertainty.error_by_distance(
 # **Figure:** One point a test molecule: absolute error in kJ/mol against the Tanimoto distance to the nearest training
 # molecule. A line joins the root mean square errors of five groups of equal size, a dashed one the standard deviations that the
 # model promised. A dotted vertical line marks the limit of the domain. Small errors stand at all
-# distances, the largest only far from the known. Near the known molecules the promise lies above the error; far away the
-# two meet.
+# distances. The largest stand in the middle, where most molecules are, and so inside the domain. Near the known molecules the
+# promise lies above the error; far away the two meet.
 #
 # Three things to take from it.
 #
 # 1. The model's epistemic part follows the distance: it is made from similarities too, to all training molecules. The
-#    **error** follows it loosely. A distance says where errors *may* be larger, not that this molecule's is.
+#    **error** follows it loosely. A distance says where errors *may* be larger, not that this molecule's is. (And a low rank
+#    correlation is no reproach: single errors scatter so much that even a perfect `std` would not reach more, see the line
+#    below the three.)
 # 2. Inside the domain there are large errors as well. "Inside" is no promise of a small error, it is a statement about
 #    which molecules the promise was made for.
-# 3. Outside, compare two growths: that of the error and that of `std`. The error grows more. The model widened its
-#    interval, but not by enough. The share within two standard deviations hardly shows it: few molecules are outside, and
-#    the interval had room to spare near the known ones. A good share is no proof that the model knew.
+# 3. Compare what is promised with what came, on each side. In these three draws the promise is about right outside. It is
+#    *inside*, near the known molecules, that the model promises more width than it needs. One share over all molecules hides
+#    that: lesson 05 takes it apart.
 
 # %% [markdown]
 # ## 7 How good are the labels?
@@ -783,9 +797,9 @@ for name, table in {"on bits alone": bits, "on bits and atoms": both_kinds}.item
 # %% [markdown]
 # The middle column is the GP as it comes. Read the rows first: the number leans on what the GP expected beforehand. With 200
 # molecules that are mostly unlike each other, the data hardly tell noise from a rough function. Then compare the two rows.
-# What does not depend on the expectation is the **direction**: with the atoms added the noise is smaller in every draw, after
-# nothing but the inputs changed. Not one measurement was repeated. Where did that noise come from? Look for molecules that the
-# bits cannot tell apart:
+# What does not depend on the expectation is the **direction**: with the atoms added the noise is smaller in all three draws, or
+# the same where hardly any was expected, after nothing but the inputs changed. Not one measurement was repeated. Where did that
+# noise come from? Look for molecules that the bits cannot tell apart:
 
 # %% tags=["nbval-check-output"]
 one, other = np.nonzero(np.triu(tanimoto_distance(bits, bits) < 1e-9, k=1))
@@ -801,8 +815,9 @@ print(f"both in the training set, draw by draw: {in_training}")
 
 # %% [markdown]
 # A bit says that a fragment is there, not how often. So a chain of twelve carbons and one of twenty-two are the same
-# molecule to the model, and where two such are in the training set their difference must be noise. (Others are nearly the
-# same to it.) This is misspecification at work: **aleatoric is what these inputs cannot explain**. Before you blame the
+# molecule to the model, and where two such are in the training set their difference must be noise. Such pairs explain a part at
+# most: the first draw has none, and its noise fell as well. Other molecules are *nearly* the same to the model, and differ by
+# many carbons. This is misspecification at work: **aleatoric is what these inputs cannot explain**. Before you blame the
 # laboratory, ask what the model can see.
 #
 # ### A second opinion: several sources
@@ -849,7 +864,7 @@ print_table(lines)
 #
 # $$R^2 \le 1 - \frac{\text{var(noise)}}{\text{var}(y)}$$
 #
-# on average. A score above the ceiling is a leak or luck (lesson 03 met one).
+# on average. A score above the ceiling is a leak, luck, or a ceiling estimated too low (lesson 03 met such a score).
 #
 # ### Exercise 4.3: the ceiling from two sources
 # Write the function that estimates it. `a` and `b` are the values of two sources for the same molecules, one a row. Leave
@@ -894,7 +909,7 @@ reached = 1 - np.mean(tested["error"] ** 2) / np.var(data.y)
 print(f"sublimation, from the stated errors: {limit:.3f}; our GP reaches {reached:.2f}")
 
 # %% [markdown]
-# The two columns differ because squares are ruled by the few largest differences, and some of those are slips rather than
+# The two columns differ because squares are ruled by the few largest differences, and some of those may be slips rather than
 # noise: quote both. Errors that both sources share, and that vary from molecule to molecule, make the true ceiling lower
 # still. For sublimation, if the stated errors are nearly right, the labels are not what holds the model back. There is much
 # that 200 molecules, or these inputs, do not tell.
@@ -979,7 +994,7 @@ print(
     f"(from {100 * min(honest):.0f} to {100 * max(honest):.0f} %)"
 )
 before = gain(first["distance"], first["error"], first["limit"].iloc[0])
-print(f"limit of section 6, true distances, no errors used: {100 * before:.1f} %")
+print(f"limit of section 6, true distances, no errors used: {100 * before:.1f} % (first draw)")
 
 # %% [markdown]
 # The honest gain scatters about zero, as it should when there is nothing. The last line is what this domain is worth
@@ -1028,8 +1043,9 @@ if simulated is not None and simulated["split"].nunique() > 1:
 # %% [markdown]
 # ## Take-away
 #
-# > Ask of every uncertainty: would more data shrink it? That part is epistemic, the rest is aleatoric, and the split is the
-# > model's opinion. A model that cannot be right is sure and wrong, and calls its own limits noise. So compare its noise
+# > Ask of every uncertainty: would more data shrink it? That part is epistemic, the rest is noise, or what this model cannot
+# > be, and the split is the model's opinion. A model that cannot be right can be sure and wrong, and often calls its own limits
+# > noise. So compare its noise
 # > with what the experimenters state, define the domain before the test, and know the ceiling before you praise a score.
 
 # %% [markdown]

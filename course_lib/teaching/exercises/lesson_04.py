@@ -45,8 +45,9 @@ function_exercise(
     inputs=_members,
     solution=lambda m, s: _share(_epistemic(m), _aleatoric(s)),
     also_right=[lambda m, s: _share(_unbiased(m), _aleatoric(s))],
-    why="Spread of the means, over spread of the means plus mean of the spreads. Near 1: measure more molecules like "
-    "this one. Near 0: more data will not help, better measurements or better inputs may.",
+    why="Spread of the means, over spread of the means plus mean of the spreads. Near 1: by the model, measure more "
+    "molecules like this one. Near 0: by the model, more data would change little. Sections 3 and 5 ask whether to "
+    "believe it.",
     mistakes={
         "You added a standard deviation to a variance. Square the noise first.": (
             lambda m, s: _share(_epistemic(m), s.mean(axis=0))
@@ -177,8 +178,8 @@ function_exercise(
             for of_labels in (0, 1)
         ),
     ],
-    why="Half the mean squared difference is the noise variance of one source. The true noise may be larger, since "
-    "what both sources share does not show: so the true ceiling may be lower.",
+    why="Half the mean squared difference is the noise variance of one source. The true ceiling may be lower, since "
+    "what both sources share does not show, or higher, since honest agreements were left out.",
     mistakes={
         "The difference of two sources holds both noises. Asked: the noise variance of one.": [
             lambda a, b: 1 - _squares(a, b) / np.var(a),
