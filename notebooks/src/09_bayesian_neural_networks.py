@@ -65,9 +65,9 @@ N_STEPS = 300 if fast() else 1200
 # acts. Now and then the effect is *negative*: what was good is bad. Such an era is called a **burn era**. We know
 # the truth, so we can see who finds it. (If you have the real files: `load_numerai` reads them.)
 #
-# One thing is kinder than at the tournament. There, hundreds of thousands of rows bear a correlation of about two
-# hundredths. What can be learned grows with the rows, and with the *square* of the correlation. So with a hundred times
-# fewer rows we need a signal about ten times stronger. The full run has weaker ones too.
+# One thing differs from the tournament. There, hundreds of thousands of rows bear a correlation of about two hundredths.
+# What can be learned grows with the rows, and with the *square* of the correlation. So with a hundred times fewer rows we
+# need a signal about ten times stronger, and today we take one. The full run has only weaker ones.
 
 # %% tags=["nbval-check-output"]
 MAIN = "alpha_20"  # one kind of target, over 20 days
@@ -77,6 +77,21 @@ y = valid.targets[MAIN].to_numpy()
 burns = valid.truth["burn"].to_numpy()
 print(f"{len(train)} rows in 20 eras to learn from, {len(valid)} rows in 36 eras to validate")
 print(f"{len(panel.features)} features; {burns.sum()} of the 36 validation eras burn")
+
+# %% tags=["nbval-check-output"]
+sizes = {"tournament, about": (400_000, 0.02), "today": (len(train), 0.3 * (1 - 2 * 0.2))}
+for strength, flips in ((0.12, 0.2), (0.06, 0.2), (0.12, 0.4), (0.06, 0.4)):
+    name = f"full run, signal {strength}, flips {flips}"
+    sizes[name] = (24 * 250, strength * (1 - 2 * flips))
+print(f"{'':33}training rows   correlation   rows x correlation²")
+for name, (rows, correlation) in sizes.items():
+    print(f"{name:33}{rows:13,d}   {correlation:11.3f}   {rows * correlation**2:19.1f}")
+
+# %% [markdown]
+# Two things to read. The correlation of a simulated panel is the most that anybody can reach, on average over eras whose
+# effect is positive and eras in which it turns ("flips" is their share). That of the tournament is one that good networks
+# *did* reach. So today's panel holds somewhat less than the tournament, and **each panel of the full run holds far less**.
+# Whenever you meet the full run below, expect small scores and wide intervals.
 
 # %% [markdown]
 # A prediction is scored by its **rank correlation** with the target, era by era. The mean over eras is the score. The
@@ -192,13 +207,15 @@ print(f"score of their averaged prediction: {together:.4f}")
 # approximated: *variational inference* takes a normal distribution for each weight and turns its mean and width until
 # the **evidence bound**
 #
-# $$\underbrace{\text{mean over the weights of } \log p(y \mid w)}_{\text{fit the data}} -
+# $$\underbrace{\text{mean of } \log p(y \mid w) \text{ over weights drawn from the posterior}}_{\text{fit the data}} -
 # \underbrace{\mathrm{KL}(\text{posterior} \,\|\, \text{prior})}_{\text{stay near the prior}}$$
 #
-# is as large as it gets. Every prediction is then many predictions: draw weights, predict, and draw again.
+# is as large as it gets. $\mathrm{KL}$, the *Kullback-Leibler divergence*, says how far the first distribution lies from
+# the second: zero if they are the same, and larger the less the second expects what the first contains. Every prediction
+# is then many predictions: draw weights, predict, and draw again.
 #
-# The study compares three priors. **Uniform**: every weight is as likely as every other. **Normal** and **Laplace**:
-# weights near zero are likelier. Their width is that of He's initial weights.
+# The study compares three priors. **Uniform**: every value of a weight is equally likely. **Normal** and **Laplace**:
+# values near zero are likelier. Their width is that of the random start of He et al. (2015).
 
 # %%
 PRIORS = ("uniform", "normal", "laplace")
@@ -210,7 +227,9 @@ for prior in progress(PRIORS, "priors"):
     bayesian[prior] = model.fit(train.X, train.targets[MAIN])
     bounds[prior] = -model.history_["training"].to_numpy()  # a row, epoch by epoch
     eighths = [part.mean() for part in np.array_split(bounds[prior], 8)]
-    print(f"{prior:8} evidence bound a row:", " ".join(f"{value:6.2f}" for value in eighths))
+    print(f"{prior:8} evidence bound a row:", " ".join(f"{value:7.3f}" for value in eighths))
+ignoring = -0.5 * np.log(2 * np.pi * np.e)  # mean 0 and standard deviation 1 for every row
+print(f"a model without weights, which ignores the features: {ignoring:.3f}")
 
 # %%
 figure, ax = plt.subplots(figsize=(7.6, 3.6), layout="constrained")
@@ -219,21 +238,29 @@ for (prior, bound), colour, style in zip(
 ):
     share = 100 * np.arange(1, len(bound) + 1) / len(bound)
     ax.plot(share, bound, style, color=colour, linewidth=2, label=f"{prior} prior".capitalize())
+ax.axhline(ignoring, color="black", linestyle=":", linewidth=1.2, label="Features ignored")
 ax.set(xlabel="training done (%)", ylabel="evidence bound (nats a row)", ylim=(-3, None))
 ax.set_title("Is the training over?")
 legend = ax.legend()
 
 # %% [markdown]
 # **Figure:** the evidence bound of three priors while training; the first rounds lie below the picture. The curves of the
-# normal and the Laplace prior are level in the second half. The curve of the uniform prior goes on rising.
+# normal and the Laplace prior are level in the second half, just below the dotted line of a model that ignores the
+# features. The curve of the uniform prior goes on rising.
 #
 # The numbers above are means over the eighths of the training. As the learning rate falls to zero, *every* curve is flat at
-# the end, so look at the middle, where the rate is still one half: a curve that is level there has arrived.
+# the end, so look at the middle, where the rate is still one half. A curve that rises there has not arrived. A curve that
+# is level there *may* have arrived; it may also rest on a plateau or in a poor optimum, and the curve does not say which.
 #
-# The uniform prior's cannot arrive. Make all weights into a hidden unit ten times larger and the weight out of it ten
+# So compare with something that you can compute. A model that says "mean 0, standard deviation 1" for every row of the
+# standardised target has no weights to pay for, and the bound printed last. The normal and the Laplace prior end a little
+# below it: in the currency of the bound, their weights cost more than they gain in fit. This shows how little there is to
+# learn. It does not mean that they learned nothing, as the scores below tell.
+#
+# The uniform prior's curve cannot arrive. Make all weights into a hidden unit ten times larger and the weight out of it ten
 # times smaller. The network computes the same, but its posterior has become wider in many directions and narrower in
 # one, and no prior objects. So the bound rises without end, there is no best posterior, and **when one stops is part of
-# the model**. (Nor can the bounds of two priors be compared if one of them is uniform: it has no height.)
+# the model**. (Nor can its bound be compared with another prior's or with the dotted line: a uniform prior has no height.)
 #
 # Now the study's main idea. Draw many networks from the posterior and score **each one**. The result is not a score but a
 # *distribution of scores*. Only one prediction has to be held at a time. Beside it, as the study has it, the score of the
@@ -264,6 +291,7 @@ for prior, found in posterior.items():
     )
 one, deviation = baseline.mean(), baseline.std(ddof=1)
 print(f"{'baseline':10} {together:8.4f}   {one:.4f} ± {deviation:.4f} (over seeds)")
+print("±: standard deviation of the single scores, not an interval of their mean")
 
 # %%
 figure, panels = plt.subplots(3, 1, figsize=(7.6, 7.2), sharex=True, layout="constrained")
@@ -281,11 +309,17 @@ legend = panels[0].legend(fontsize=9)
 # correlation. A vertical line marks the score of the averaged prediction; diamonds on the axis mark the seeds of the
 # baseline.
 #
-# Claim D2: the average beats its members. Where members err independently, their errors cancel and what they share stays.
+# Claim D2: the averaged prediction scores above the *mean* of its members' scores (not above each of them). Where members
+# err independently, their errors cancel and what they share stays.
+#
 # Claim D3: the Bayesian network beats the point network. Read it with care. The fair rival of an average over a posterior
-# is an average over seeds, which the last line of the table gives. And both should train at the same learning rate. In the
-# study it was ten times *smaller* for the Bayesian networks; today it is larger for them, or they would not arrive. Either
-# way two things are mixed, so the next cell also trains the baseline at the Bayesian networks' rate.
+# is an average over seeds, which the last line of the table gives. And each should train at a learning rate that suits it,
+# both tuned with equal effort. In the study the rate was ten times *smaller* for the Bayesian networks; today it is larger
+# for them, as they have few steps. Here neither was tuned, so two things are mixed. The claim's rule takes equal rates: that
+# removes one difference, but a rate that suits one network may not suit the other.
+#
+# The next cell prints three differences: from single baselines at the Bayesian network's rate (the claim's), from single
+# baselines at their own rate, and, fairest of the three, from the baselines' averaged prediction.
 
 # %%
 same_rate = np.mean(
@@ -305,14 +339,21 @@ gaps = [abs(a - b) for i, a in enumerate(means) for b in means[:i]]
 claim("D1").illustrate(baseline.std(ddof=1) / np.median(gaps))
 claim("D2").illustrate(gain["normal"], uniform=gain["uniform"], laplace=gain["laplace"])
 averaged = posterior["uniform"].eras.mean()
-claim("D3").illustrate(averaged - same_rate, at_unequal_rates=averaged - baseline.mean())
+claim("D3").illustrate(
+    averaged - same_rate,
+    at_unequal_rates=averaged - baseline.mean(),
+    from_average_over_seeds=averaged - together,
+)
 
 # %% [markdown]
-# And the study's own table? The next cell prints it, and beside it the same figures from
-# simulated panels, with 95 % intervals over panels. **They are not the study's data**, so the two columns need not agree. The
-# question is whether the same conclusions come out. The full run has the study's network, far larger than today's, and
-# trains it for a set number of steps. In these so large a network does not arrive: its bound ends well below that of the
-# small one. So read its figures as those of "this model, trained for so long".
+# And the study's own table? The next cell prints it, and beside it the same figures from simulated panels, with 95 %
+# intervals over panels. **They are not the study's data**, and they hold far less signal (section 1), so the two columns
+# need not agree. The question is whether the same conclusions come out. The full run has the study's network, far larger
+# than today's, and trains it for a set number of steps. We do not show that it has arrived by then, so read its figures as
+# those of "this model, trained for so long".
+#
+# One published figure is corrected here: for the correlation of the best epoch the slide prints 0.191. That is ten times
+# all the others, so we take it for a slip of the decimal point.
 
 # %% tags=["nbval-check-output"]
 study = published()
@@ -339,15 +380,69 @@ beside("samples", "correlation", "single samples: their mean")
 beside("samples", "correlation_sd", "single samples: their spread")
 
 # %% [markdown]
-# Two rivals are not on the slides: an average over seeds (a *deep ensemble*), and *MC dropout*, which leaves out random units
-# when predicting, too, and averages. The full run has both; and, on fewer panels, networks at the smaller learning rate ("slow")
-# and with four times the steps ("long").
+# The intervals are wide and overlap. But all models met the same panels, so compare them **panel by panel**: an interval
+# of the differences says more than two intervals side by side. Two rivals join that are not on the slides: an average over
+# seeds (a *deep ensemble*), and *MC dropout*, which leaves out random units when predicting, too, and averages.
 
 # %% tags=["nbval-check-output"]
-for name in ("panel_study", "panel_steps"):
-    by_panel = full_run(name).groupby(["arm", "region", "panel"])["correlation"].mean()
-    for arm, scores in by_panel.groupby("arm"):
-        print(f"{arm:28} {t_interval(scores)} over {len(scores)} panels")
+unit = ["region", "panel"]
+run = full_run("panel_study")
+by_panel = run.groupby([*unit, "arm"])["correlation"].mean().unstack()
+first = run[run["seed"] == 0].set_index(unit)  # the seed of which all samples were scored
+
+
+def interval(differences, digits=4):
+    """Write the mean over panels with its 95 % interval."""
+    found = t_interval(differences.dropna())
+    mean, low, high = (f"{v:+.{digits}f}" for v in (found.estimate, found.low, found.high))
+    return f"{mean} [{low}, {high}]"
+
+
+rows = compared[(compared["table"] == "ensemble") & (compared["measure"] == "correlation")]
+rows = rows[rows["model"] != "best epoch"]
+rows = rows.assign(name=rows["prior"].where(rows["prior"] != "", rows["model"]))
+for title, column in (("published", "published"), ("simulated", "estimate")):
+    print(f"order, {title}:", " > ".join(rows.sort_values(column, ascending=False)["name"]))
+print(f"\n{'averaged prediction less':28}{'single baseline':30}average over seeds")
+for prior in PRIORS:
+    ours = by_panel[f"BNN {prior}"]
+    rivals = (ours - by_panel[rival] for rival in ("baseline", "deep ensemble of baseline"))
+    print(f"{prior:28}" + "   ".join(interval(r) for r in rivals))
+print(f"\n{'averaged prediction less':28}mean score of its samples (claim D2)")
+for prior in PRIORS:
+    part = first[first["arm"] == f"BNN {prior}"]
+    print(f"{prior:28}" + interval(part["correlation"] - part["samples_correlation"]))
+best_less_last = by_panel["baseline, best epoch"] - by_panel["baseline"]
+print(f"\n{'best epoch less last epoch':28}{interval(best_less_last)}")
+
+# %% [markdown]
+# **Do the same conclusions come out?** For the most part these panels cannot say.
+#
+# - *Which prior?* They stand in the opposite order.
+# - *Bayesian or not?* In both orders the Bayesian networks come before the two point networks. But the last three of our
+#   order have nearly the same score. Only the normal prior's lead over single baselines has an interval above zero, and
+#   it is one of three that we looked at. Against the average over seeds no prior has such a lead.
+# - *Does averaging help (D2)?* The intervals lie above zero for the normal and the Laplace prior, and not for the uniform
+#   one. The verdict, after correction for the other claims, is at the end of the lesson.
+# - *The best epoch* stands far above the last one, as in the study. The leak lab asks why.
+#
+# Is the normal prior's lead due to the prior? The full run also has the baseline at the smaller learning rate ("slow");
+# and, on one panel of each region only, Bayesian networks at that rate and with four times the steps ("long").
+
+# %% tags=["nbval-check-output"]
+further = full_run("panel_steps")
+for part in (run, further):
+    for arm, scores in part.groupby([*unit, "arm"])["correlation"].mean().groupby("arm"):
+        print(f"{arm:28}{interval(scores)} over {len(scores)} panels")
+long = further[further["arm"] == "BNN long normal"].set_index(unit)["correlation"]
+usual = first[first["arm"] == "BNN normal"]["correlation"]
+print("the same panels, normal prior: four times the steps less the usual number")
+print(f"{'':28}{interval(long - usual)} over {len(long)} panels")
+
+# %% [markdown]
+# Read the last line. Trained longer, the same model under the same prior scores *lower*, and by more than it led. The
+# interval just includes zero, and there are few panels, so this is no proof. But the lead may well owe to stopping early,
+# which is a regulariser too, and not to the prior.
 
 # %% [markdown]
 # ## 4 The prior is the regulariser
@@ -357,9 +452,11 @@ for name in ("panel_study", "panel_steps"):
 #
 # | prior of a weight | its logarithm, up to a constant | known as a penalty |
 # |---|---|---|
-# | normal, scale $s$ | $-w^2 / 2s^2$ | L2, ridge |
-# | Laplace, scale $s$ | $-\sqrt{2}\,\lvert w\rvert / s$ | L1, lasso |
+# | normal | $-w^2 / 2s^2$ | L2, ridge |
+# | Laplace | $-\sqrt{2}\,\lvert w\rvert / s$ | L1, lasso |
 # | uniform | $0$ | none, least squares |
+#
+# The **scale** $s$ is the standard deviation of a weight under the prior, for the normal and the Laplace prior alike.
 #
 # Is it so in numbers? One linear model, two ways. Left, a search for the top of the posterior, one weight after the other,
 # that knows nothing of penalties. Right, scikit-learn's penalised fits.
@@ -396,6 +493,9 @@ claim("D6").illustrate(max(differences.values()))
 # %% [markdown]
 # To three digits they are the same weights. So a prior is not a mystic "belief" that one may leave out: leaving it
 # out *is* a choice, the uniform prior, and its name is "no regularisation".
+#
+# All this is about the top of the posterior, which is one point. The posterior itself is a distribution around it. Under a
+# Laplace prior the *top* can have weights of exactly zero; a network that is *drawn* from the posterior has none.
 #
 # ### Play
 # Fourteen noisy points, and a function built from twelve bumps side by side, each with a weight. Choose the prior and its
@@ -462,7 +562,7 @@ interactive(explore, prior=list(PRIORS), scale=SCALES)
 # The measure is the *area under the ROC curve* (AUC): draw one burn era and one other era; how often has the burn era the
 # larger spread? Chance is one half.
 #
-# > **Predict first.** What AUC will the Laplace prior, the study's best one, reach on our panel?
+# > **Predict first.** What AUC will the Laplace prior, which had the largest one in the study, reach on our panel?
 
 # %% tags=["predict"]
 my_prediction = ...  # area, between 0 and 1
@@ -480,30 +580,41 @@ for prior, area in areas.items():
 # the effect turns its sign, and **nothing in the features tells**. A spread is computed from features alone. No prior,
 # and no larger network, can find what is not there. An area away from one half is chance here.
 #
-# So we make a second panel that differs in one thing: in its burn eras all features lie half as far out again from their
-# mean, as in a nervous market.
+# So we make two more panels that differ in one thing. In the burn eras of the second panel all features lie half as far out
+# again from their mean, as in a nervous market. In those of the third they lie nearer to it, by the same factor, as in a
+# market asleep.
+#
+# > **Predict first.** A burn era of the third panel looks as different from the others as one of the second does. Will the
+# > spread announce it?
+
+# %% tags=["predict"]
+my_prediction = ...  # AUC in the third panel, between 0 and 1
 
 # %%
-nervous = simulate(n_eras=56, n_rows=200, signal=0.3, burn_scale=1.5, random_state=0)
-nervous_train, nervous_valid = nervous.split(20)
-model = BNNRegressor(prior="laplace", **SIZE, random_state=0)
-model.fit(nervous_train.X, nervous_train.targets[MAIN])
-nervous_found = score_posterior(
-    model.sample_functions(nervous_valid.X, N_SAMPLES // 2, random_state=0),
-    nervous_valid.targets[MAIN],
-    nervous_valid.eras,
-)
-nervous_area = burn_detection(nervous_found.spread, nervous_valid.eras, burns)
-print(f"burn eras unseen in the features: AUC {areas['laplace']}")
-print(f"burn eras seen in the features:   AUC {nervous_area}")
+looks = {"unchanged": 1.0, "wider": 1.5, "narrower": 1 / 1.5}  # factor of burn eras' features
+shown = {"unchanged": posterior["laplace"]}
+for look in ("wider", "narrower"):
+    other = simulate(n_eras=56, n_rows=200, signal=0.3, burn_scale=looks[look], random_state=0)
+    early, late = other.split(20)
+    model = BNNRegressor(prior="laplace", **SIZE, random_state=0)
+    samples = model.fit(early.X, early.targets[MAIN]).sample_functions(late.X, N_SAMPLES // 2)
+    shown[look] = score_posterior(samples, late.targets[MAIN], late.eras)
+seen = {look: burn_detection(found.spread, valid.eras, burns) for look, found in shown.items()}
+show_prediction(my_prediction, seen["narrower"].estimate)
+print("in burn eras   features times   spread times   AUC of the spread")
+for look, found in shown.items():
+    by_era = pd.Series(found.spread).groupby(valid.eras).mean().to_numpy()
+    ratio = by_era[burns].mean() / by_era[~burns].mean()
+    print(f"{look:12}{looks[look]:17.2f}   {ratio:12.2f}   {seen[look]}")
 claim("D4").illustrate(
-    areas["laplace"].estimate - 0.5, burn_eras_seen=nervous_area.estimate - 0.5
+    seen["unchanged"].estimate - 0.5,
+    burn_eras_wider=seen["wider"].estimate - 0.5,
+    burn_eras_narrower=seen["narrower"].estimate - 0.5,
 )
 
 # %%
-figure, panels = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True, layout="constrained")
-shown = {"unseen in the features": posterior["laplace"], "seen in the features": nervous_found}
-for (title, found), ax in zip(shown.items(), panels, strict=True):
+figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.8), sharey=True, layout="constrained")
+for (look, found), ax in zip(shown.items(), panels, strict=True):
     spread = pd.Series(found.spread).groupby(valid.eras).mean()
     for name, where, colour, mark in (
         ("other eras", ~burns, COLOURS[0], "o"),
@@ -512,25 +623,50 @@ for (title, found), ax in zip(shown.items(), panels, strict=True):
         ax.scatter(spread[where], found.eras[where], color=colour, marker=mark,
                    edgecolor="black", label=name)  # fmt: skip
     ax.axhline(0, color="grey", linewidth=1)
-    ax.set(
-        title=f"burn eras {title}", xlabel="mean spread of the era", ylabel="rank correlation"
-    )
-legend = panels[0].legend()
+    ax.set(title=f"features of burn eras: {look}", xlabel="mean spread of the era")
+panels[0].set_ylabel("rank correlation")
+legend = panels[1].legend(loc="upper right")
 
 # %% [markdown]
 # **Figure:** one mark an era: its mean spread along the bottom, the rank correlation of the averaged prediction upwards;
-# squares for burn eras, circles for the others; left the first panel, right the second. At the left squares and circles
-# mix along the bottom axis; at the right the squares stand apart.
+# squares for burn eras, circles for the others; one picture for each of the three panels. In the first, squares and circles
+# mix along the bottom axis (its range is narrow there). In the second the squares stand apart on the right, in the third on
+# the left.
 #
-# The same model, the same prior, the same effect on money: what differs is only whether a burn era *looks* different. So D4
-# is a claim about **what burns look like**, more than about Bayes. Note also which reading is safe: a spread that grows says
-# "these inputs are unusual", never "the effect has turned".
+# The same model, the same prior, the same effect on money: what differs is only how a burn era *looks*. The spread follows
+# the size of the features, up and down, by nearly the same factor. In the third panel the model is *most* sure of itself in
+# the very eras that lose: who sits out the uncertain eras sits out good ones. So D4 is a claim about **what burns look
+# like**, more than about Bayes; and the mean size of the features would have said the same without a network.
+#
+# Note which reading is safe. A spread that grows says "these inputs lie far out". It never says "the effect has turned",
+# and about inputs that are unusual in another way it may say nothing, or the opposite.
+#
+# Read the verdicts above in this light. In the regions named "burns seen", the features of burn eras are *wider*, as in our
+# second panel. And each verdict takes the best of the three priors, by its mean area over the same panels that then judge
+# it, so it leans upwards. The next cell has all three, each mean over 40 panels.
+
+# %% tags=["nbval-check-output"]
+both = pd.concat([run[run["seed"] == 0], full_run("panel_burn")])
+for look in ("seen", "unseen"):
+    there = both[both["region"].str.endswith(f" {look}")]
+    for prior in PRIORS:
+        area = there[there["arm"] == f"BNN {prior}"].set_index(unit)["auc"]
+        found = t_interval(area.dropna())
+        text = f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        print(f"burns {look:7}{prior:8} mean AUC {text} over {found.df + 1:.0f} panels")
+
+# %% [markdown]
+# Where the features show nothing, no prior is away from chance. That "the prior decides how well" does not come out here.
 #
 # The study went by another truth, as it had no other: an era burns if *this model's own score* is negative.
 
 # %% tags=["nbval-check-output"]
 beside("burn", "auc", "area for eras of negative score")
 beside("burn", "n_burn", "number of such eras", digits=0)
+
+# %% [markdown]
+# The counts stand on different totals: ours are out of 40 validation eras, the study's out of its own, a number that our
+# copy of its tables does not have. So compare the areas. All three of ours have one half inside their intervals.
 
 # %% [markdown]
 # ## 6 Molecules: clusters as eras
@@ -568,9 +704,26 @@ print(f"rank correlation between a cluster's spread and its score: {ranks:.2f}")
 
 # %% [markdown]
 # An area from so few burn clusters says next to nothing, *whatever its interval looks like*: the interval draws from the burn
-# clusters that were seen, and one or two of them cannot show how different they can be. The full run takes eight sets. The
-# last line uses all clusters: minus one would mean that the spread orders them perfectly. A large spread in lesson 04 said
-# "far from the known". A cluster may be far away and still be ranked well, as ranking within it needs differences only.
+# clusters that were seen, and one or two of them cannot show how different they can be. The last line uses all clusters:
+# minus one would mean that the spread orders them perfectly. A large spread in lesson 04 said "far from the known". A
+# cluster may be far away and still be ranked well, as ranking within it needs differences only.
+#
+# The full run takes eight sets, each clustered twice:
+
+# %% tags=["nbval-check-output"]
+clusters = full_run("panel_molecules")
+for prior in PRIORS:
+    part = clusters[clusters["arm"] == f"BNN {prior}"]
+    area = part.groupby("model")["auc"].mean().dropna()
+    print(
+        f"{prior:8} {part['n_burn'].sum():2d} of {part['n_clusters'].sum()} clusters burn; "
+        f"mean AUC {area.mean():.2f} over {len(area)} of {part['model'].nunique()} sets"
+    )
+
+# %% [markdown]
+# A set without a burn cluster has no area. So the three means rest on different sets, and the verdict, which takes the prior
+# with the largest mean, takes the one that ranks most clusters the wrong way round. Its "7 x panel" are seven of the eight
+# sets. With so few burn clusters to a set, "undecided" is no surprise.
 
 # %% [markdown]
 # ## 7 A number that cannot be
@@ -619,7 +772,8 @@ check("9.2", [value for value in divergences if value > np.log(2)])
 # what the *largest possible* value is. Ask that of every measure that you meet.
 #
 # Now the divergences of today's three score distributions, two priors at a time; then, from the full run, both measures for
-# the study's pairs of depths:
+# the study's pairs of depths, with 95 % intervals over panels. These are wide and overlap, so we read no order of the pairs
+# from them.
 
 # %%
 moments = {
@@ -630,11 +784,13 @@ for i, one in enumerate(PRIORS):
     for other in PRIORS[:i]:
         js = jensen_shannon(*moments[one], *moments[other])
         print(f"{other:8} and {one:8} Jensen-Shannon {js:.2f} of at most {np.log(2):.2f}")
-table = compared[compared["table"] == "divergence"]
-table = table.pivot(index="model", columns="measure", values="estimate")
+table = compared[compared["table"] == "divergence"].set_index(["model", "measure"])
+print(f"{'':15}published   Jensen-Shannon here   symmetrised KL here")
 for pair, value in divergences.items():
-    js, kl = table.loc[pair, ["js", "symmetric_kl"]]
-    print(f"{pair:15} published {value:.4f}; here {js:.2f}, and {kl:.2f} by symmetrised KL")
+    here = (table.loc[(pair, m), ["estimate", "low", "high"]] for m in ("js", "symmetric_kl"))
+    js, kl = ("{:.2f} [{:.2f}, {:.2f}]".format(*found) for found in here)
+    print(f"{pair:15}{value:9.4f}   {js:19}   {kl}")
+print(f"intervals over {table['n_panels'].min():.0f} panels")
 
 # %% [markdown]
 # ## 8 Several targets, and depth
@@ -664,30 +820,40 @@ beside("depth", "correlation", "depth: rank correlation")
 # in the first table of section 3. Then, with section 2 in mind, ask what a second seed would have done to these columns.
 #
 # On simulated panels the gains can be taken panel by panel: each model of several targets less the single target, under the
-# same prior. The claim's rule takes the uniform one; the other priors were fitted on half as many panels.
+# same prior. The claim's rule takes the uniform one; the other priors were fitted on half as many panels. The last four
+# lines give the uniform prior on those panels only.
 
 # %% tags=["nbval-check-output"]
-joint, single = full_run("panel_targets"), full_run("panel_study")
-unit, first = ["region", "panel"], single[single["seed"] == 0]
+joint = full_run("panel_targets").set_index(unit)
+
+
+def gains(prior, name, measure, panels=None):
+    """Return a joint model less the single target, panel by panel."""
+    part = joint[(joint["arm"] == prior) & (joint["model"] == name)][measure]
+    found = (part - first[first["arm"] == f"BNN {prior}"][measure]).dropna()
+    return found if panels is None else found.loc[panels]
+
+
+fewer = gains("normal", "shared targets", "sharpe").index
 print(f"{'gain over the single target':32}rank correlation             Sharpe ratio")
-for prior in PRIORS:
-    alone = first[first["arm"] == f"BNN {prior}"].set_index(unit)
-    for name, part in joint[joint["arm"] == prior].groupby("model"):
-        gains = (
-            t_interval((part.set_index(unit)[what] - alone[what]).dropna())
-            for what in ("correlation", "sharpe")
-        )
-        low_high = (f"{g.estimate:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gains)
-        print(f"{prior:8}{name:24}" + "     ".join(low_high) + f"  {len(part)} panels")
+for prior, panels in (*((prior, None) for prior in PRIORS), ("uniform", fewer)):
+    for name in sorted(joint["model"].unique()):
+        correlation, ratio = (gains(prior, name, m, panels) for m in ("correlation", "sharpe"))
+        found = f"{interval(correlation, 3)}     {interval(ratio, 3)}"
+        print(f"{prior:8}{name:24}{found}  {len(ratio)} panels")
 
 # %% [markdown]
 # The claim asks for two things at once: no gain in correlation (less than 0.001) *and* a gain in the Sharpe ratio (more than
-# 0.05) where the 60-day target is used. The verdict at the end of the lesson takes the smaller of the two.
+# 0.05) where the 60-day target is used. The rule that was fixed before the run puts each part in units of its margin, takes
+# the **smaller of the two on each panel**, and averages these. Such a mean lies below the mean of either part, even where
+# nothing has an effect: on each panel, chance decides which part is the smaller. And the joint model is the best of four on
+# the same panels, which flatters its gain. So beside the verdict, at the end of the lesson, you find the two parts alone.
 #
-# Compare the priors before you explain a gain. Where the signs differ from prior to prior, the second target has not told
-# the network anything that every network lacked. It may only have held a network back that nothing else did, as a uniform
-# prior does not (section 4). To tell the two apart, one would fit the second target with its rows shuffled. That was not
-# part of the run.
+# Compare the priors before you explain a gain, and compare them on the same panels. On those eight panels nearly every
+# interval holds zero, so the signs say little. The clearest exception is a *loss*, of three kinds under the normal prior.
+# That the gains seem larger under the uniform prior would fit a simple story: a second target holds a network back that
+# nothing else holds back (section 4). These data do not show it. To test it, one would fit the second target with its
+# rows shuffled, which was not part of the run.
 
 # %% [markdown]
 # ## Spot the leak
@@ -738,16 +904,25 @@ show_prediction(my_prediction, (leaky - honest).mean())
 print(f"best epoch, chosen and judged on the same eras: {leaky.mean():.4f}")
 print(f"chosen on half of the eras, judged on the rest:  {honest.mean():.4f}")
 print(f"last epoch, nothing chosen:                      {baseline.mean():.4f}")
+print(f"the leak, first line less second:                {(leaky - honest).mean():.4f}")
+print(f"worth of stopping early, second less third:      {(honest - baseline).mean():.4f}")
 print(
     "best epochs of the seeds:",
     " ".join(str(e + 1) for e in by_epoch.mean(axis=2).argmax(axis=1)),
 )
 
 # %% [markdown]
-# The gap between the first two lines is the leak: the largest of thirty noisy numbers is large partly because it is the
-# largest. What remains between the second line and the third is what stopping early is worth, if anything. No row of the
-# training data leaked. The *choice* did. Compare the gap with the differences between the models of section 3: the weaker
-# the signal, the more such a choice weighs.
+# The first line less the second is the leak: the largest of thirty noisy numbers is large partly because it is the largest.
+# No row of the training data leaked. The *choice* did.
+#
+# The second line less the third is what stopping early is worth when one chooses honestly. Today it is several times the
+# leak: nearly all that the best epoch gains is real, as thirty rounds are too many for a network that nothing holds back.
+# Whoever keeps some eras aside to choose the epoch may keep this gain. So the last epoch was an easy rival for the Bayesian
+# networks: compare the second line with the averages of section 3.
+#
+# How large the leak is depends on the signal: the weaker it is, the more of the best epoch's lead is luck. In the full run,
+# where the signal is weak, the best epoch led by more than any prior (section 3). How much of that lead is leak was not
+# recorded. That is the cost of reporting the best epoch only: the reader cannot take the two apart.
 
 # %% [markdown]
 # ## Quiz
@@ -774,11 +949,34 @@ for id in ("D2", "D3"):
 claim("D4").show()
 
 # %% tags=["nbval-check-output"]
-for id in ("D5", "D6", "D7"):
+claim("D5").show()
+names = {
+    "correlation": sorted(joint["model"].unique()),
+    "sharpe": ["60 days feed 20", "heads of two horizons"],
+}
+best = {m: max(names[m], key=lambda name: gains("uniform", name, m).mean()) for m in names}
+gain, longer = (gains("uniform", best[m], m) for m in ("correlation", "sharpe"))
+parts = (0.001 - gain) / 0.001, (longer - 0.05) / 0.05
+print(f"\nD5, its two parts alone, over {len(gain)} panels, without correction")
+print(f"correlation, {best['correlation']}, best of {len(names['correlation'])}")
+print(f"  gain {interval(gain)}, claimed below 0.001; in margins {interval(parts[0], 1)}")
+print(f"Sharpe ratio, {best['sharpe']}, best of {len(names['sharpe'])}")
+print(f"  gain {interval(longer, 3)}, claimed above 0.05; in margins {interval(parts[1], 1)}")
+print(f"smaller part on each panel, then the mean: {np.minimum(*parts).mean():.1f}")
+
+# %% [markdown]
+# Read D5 by its parts. "Does not hold" owes to the first: under the uniform prior joint training *did* raise the
+# correlation on these panels, and the whole interval lies on the other side of the claim's margin. (It is the best of four
+# models on the same panels, which flatters it.) The second part alone is undecided: the gain in the Sharpe ratio lies above
+# zero, but not surely above its margin. The figure in the verdict is lower than both parts because of the way it is made.
+# Do not read it as the size of an effect.
+
+# %% tags=["nbval-check-output"]
+for id in ("D6", "D7"):
     claim(id).show()
 
 # %% [markdown]
-# Region by region, a claim may look quite different. The means over the panels of each region:
+# And region by region? Look first at how many panels each mean rests on; the last lines of the table say it.
 
 # %% tags=["nbval-check-output"]
 parts = full_run("panel_claim_parts")
@@ -791,13 +989,30 @@ for region, row in grid.iterrows():
     values = ("" if np.isnan(row[id]) else f"{row[id]:.{digits[id]}f}" for id in grid.columns)
     name = region.replace(" / ", ", ")
     print(f"{name:48}" + "".join(f"{value:>8}" for value in values).rstrip())
+panels = parts[parts["region"] != "molecules"].groupby(["claim", "region"])["estimate"]
+means, number = panels.mean().unstack("claim"), panels.size().unstack("claim").iloc[0]
+chance = np.sqrt(panels.var().unstack("claim").mean() / number)
+for name, row in (
+    ("standard deviation of the regions' means", means.std()),
+    ("what chance alone gives, from panels of a region", chance),
+):
+    values = (f"{row[id]:.{max(digits[id], 2)}f}" for id in grid.columns)
+    print(f"{name:48}" + "".join(f"{value:>8}" for value in values))
+print(f"{'panels in each region':48}" + "".join(f"{number[id]:8d}" for id in grid.columns))
+print(f"sets of molecules: {(parts['region'] == 'molecules').sum()}")
+
+# %% [markdown]
+# All but D4 have two panels in a region, and no interval. In D1, D3 and D5 the regions' means vary about as much as chance
+# alone would have it, in D7 somewhat more: their differences down the column are mostly chance. D4 is the exception, with
+# ten panels a region: its column follows something that we put in, whether the burn eras have wider features. In D2 averaging
+# seems to gain most where the signal is strongest (0.12, and few flips). We noticed that afterwards, on four panels.
 
 # %% [markdown]
 # ## Take-away
 #
-# > One seed is one sample: report a distribution of scores. A prior is a regulariser, and "no prior" is one too. A spread
-# > warns of unusual inputs, and cannot warn of a change that the inputs do not show. And ask of every measure what its
-# > largest possible value is.
+# > One seed is one sample: report a distribution of scores, and compare an average with an average. At the most probable
+# > weights a prior is a penalty, and leaving it out is a choice too: no penalty. A spread warns of inputs that lie far out,
+# > and cannot warn of a change that the inputs do not show. And ask of every measure what its largest possible value is.
 
 # %% [markdown]
 # ## References
@@ -842,7 +1057,7 @@ for region, row in grid.iterrows():
 # - Section 3: "so Bayes is better?" Send them to the last line of the table: an average over seeds is the fair rival.
 # - Section 4: somebody will say that a prior is subjective. Ask which penalty they use, and who chose its strength.
 # - Section 5 is the heart. Before the second panel, ask what a model would have to see. Nearly everybody blames the prior
-#   or the number of samples first.
+#   or the number of samples first. Let them bet on the third panel aloud.
 # - Section 7: keep the tone. The speaker published the tables; that is why they can be checked at all.
 # - Leak lab: the study states its choice openly. Ask how often a paper's early stopping says which rows it watched.
 #

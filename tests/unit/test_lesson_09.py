@@ -24,7 +24,7 @@ def test_who_knows_the_signal_scores_little_and_loses_in_burn_eras():
     assert scores[burns].mean() < -0.05 < 0.05 < scores[~burns].mean()
 
 
-@pytest.mark.parametrize(("burn_scale", "low", "high"), [(1.0, 0.41, 0.59), (1.5, 0.999, 1.0)])
+@pytest.mark.parametrize(("burn_scale", "low", "high"), [(1.0, 0.41, 0.59), (1.5, 0.999, 1.0), (1 / 1.5, 0.0, 0.001)])
 def test_no_function_of_the_features_finds_what_they_do_not_show(burn_scale, low, high):
     panel = simulate(n_eras=1000, n_rows=20, burn_scale=burn_scale, random_state=2)
     width = pd.Series((panel.X**2).mean(axis=1)).groupby(panel.eras).mean()
