@@ -52,8 +52,8 @@ class Audit:
         One line per finding: row (position in the table; for a file its row there), kind (a key of `KINDS`), detail.
     rows : pandas.DataFrame
         One line per row of the table: row, fate ("used": the first row of its molecule; "merged": a further one; "left
-        out"), reason, smiles (canonical, empty when there is none), y (NaN when there is none). `audit` says what would
-        become of a row, `read_table` what became of it.
+        out"), reason, smiles (canonical, empty when there is none), y (NaN when there is none); of a file
+        also cells (the row's text). `audit` says what would become of a row, `read_table` what became of it.
     notes : tuple of str
         What was guessed or put right while a file was read.
     """
@@ -244,7 +244,8 @@ def _fates(found: list[tuple], molecules: pd.Series, value: np.ndarray, numbers:
     fates.loc[molecules.index, "fate"] = np.where(molecules.duplicated(), "merged", "used")
     for _, rows in _repeated(molecules):
         names = [numbers[row] for row in rows]
-        text = f"one molecule in rows {', '.join(map(str, names))}: their median is taken"
+        values = ", ".join(f"{value[row]:g}" for row in rows)
+        text = f"one molecule in rows {', '.join(map(str, names))}: the median of {values} is taken"
         fates.loc[rows, "reason"] = text
     return fates
 

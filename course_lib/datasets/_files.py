@@ -35,7 +35,9 @@ class Raw:
     Attributes
     ----------
     rows : list of list
-        Texts, or numbers from a spreadsheet; rows[0] is the file's first row.
+        Texts, or numbers from a spreadsheet; rows[0] is the file's first row. Blank cells at a row's end are not kept.
+    widths : list of int
+        How many fields each row has in the file, with the blank ones at its end.
     semicolons : bool
         Whether a semicolon or a tab parts the fields.
     notes : list of str
@@ -43,6 +45,7 @@ class Raw:
     """
 
     rows: list[list]
+    widths: list[int]
     semicolons: bool
     notes: list[str]
 
@@ -95,10 +98,11 @@ def _unpacked(path: Path, content: bytes) -> bytes:
     return content
 
 
-def _bounded(path: Path, rows: Iterator[list]) -> list[list]:
-    """Rows as a list, given up as soon as there are too many; blank cells at a row's end go."""
-    kept, cells = [], 0
+def _bounded(path: Path, rows: Iterator[list]) -> tuple[list[list], list[int]]:
+    """Rows as a list, and their widths; given up as soon as there are too many. Blank cells at a row's end go."""
+    kept, widths, cells = [], [], 0
     for row in rows:
+        widths.append(len(row))
         while row and (row[-1] is None or row[-1] == ""):
             row.pop()
         cells += len(row)
@@ -107,7 +111,7 @@ def _bounded(path: Path, rows: Iterator[list]) -> list[list]:
         if len(kept) >= MAX_ROWS + 1 or cells > MAX_CELLS:
             raise _too_large(path, f"has more than {len(kept):,} rows and {cells:,} cells")
         kept.append(row)
-    return kept
+    return kept, widths
 
 
 # ------------------------------------------------------------------------------------------------------------- Excel
@@ -126,7 +130,7 @@ def _spreadsheet(path: Path, content: bytes) -> Raw:
             if not sheets:
                 raise TableError(f"{path.name} has no worksheet")
             sheets[0].reset_dimensions()  # what the file states of its size may be wrong
-            rows = _bounded(path, ([_plain(cell) for cell in row] for row in sheets[0].iter_rows(values_only=True)))
+            parts = _bounded(path, ([_plain(cell) for cell in row] for row in sheets[0].iter_rows(values_only=True)))
         finally:
             book.close()
     except TableError:
@@ -137,7 +141,7 @@ def _spreadsheet(path: Path, content: bytes) -> Raw:
         ) from error
     others = [sheet.title for sheet in sheets[1:]]
     note = f"Excel sheet {sheets[0].title!r}" + (f"; not read: {', '.join(map(repr, others))}" if others else "")
-    return Raw(rows, False, [note])
+    return Raw(*parts, False, [note])
 
 
 def _plain(cell: object) -> object:
@@ -166,11 +170,11 @@ def _text(path: Path, content: bytes) -> Raw:
     try:
         # csv wants lines that end in one way; old Macs ended them in \r alone
         ended = (part + "\n" for line in lines() for part in newline.split(re.sub(r"(\r\n?|\n)$", "", line)))
-        rows = _bounded(path, csv.reader(ended, delimiter=delimiter, strict=False))
+        parts = _bounded(path, csv.reader(ended, delimiter=delimiter, strict=False))
     except csv.Error as error:
         raise TableError(f"{path.name} cannot be read as a table ({error}): is a quotation mark left open?") from error
     name = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter]
-    return Raw(rows, delimiter in ";\t", [f"text in {encoding}, fields parted by {name}"])
+    return Raw(*parts, delimiter in ";\t", [f"text in {encoding}, fields parted by {name}"])
 
 
 def _encoding(content: bytes) -> str:

@@ -36,7 +36,9 @@ _NAMES = {
     "名前",
     "化合物",
 }
-_NOT_TARGETS = re.compile(r"(row|index|id|no|nr|number|#|unnamed.*|cas.*|year|date|mw|mol.?weight)\.?", re.IGNORECASE)
+_NOT_TARGETS = re.compile(
+    r"(row|index|id|no|nr|number|#|unnamed.*|cas.*|year|.*\bdate\b.*|.*datum|mw|mol.?weight)\.?", re.IGNORECASE
+)
 _IDENTIFIERS = (
     (re.compile(r"\d{2,7}-\d\d-\d"), "a CAS number"),
     (re.compile(r"InChI=.*"), "an InChI"),
@@ -115,7 +117,7 @@ def read_table(
         y_min, y_max, row (the first one's in the file), and the file's other columns as text. Two classes are 0 and 1.
     audit : Audit
         `counts` (rows = used + merged + left_out) and `rows` (each row of the file below its header: number as a
-        spreadsheet shows it, fate, reason).
+        spreadsheet shows it, fate, reason, and the text of its cells).
 
     Raises
     ------
@@ -135,22 +137,28 @@ def _read(
 ) -> tuple[Dataset, Audit]:
     raw, structures = read(path), _Structures()
     notes = list(raw.notes)
-    header, start = _header(raw.rows, structures, labelled, notes)
-    body, width = raw.rows[start:], len(header)
+    header, top, start = _header(raw.rows, structures, labelled, notes)
+    body, width, most = raw.rows[start:], len(header), max(len(header), raw.widths[top])
     if not body:
         raise TableError(f"{path.name} holds a header and no row")
-    ragged = {at: f"{len(row)} fields where the header has {width}" for at, row in enumerate(body) if len(row) > width}
+    ragged = {
+        at: f"{raw.widths[start + at]} fields where the header has {width}"
+        for at, row in enumerate(body)
+        if len(row) > width or (row and raw.widths[start + at] > most)
+    }
     if 2 * len(ragged) > len(body):
+        first, what = next(iter(ragged.items()))
         raise TableError(
-            f"{path.name}: most rows have more fields than the header has names ({next(iter(ragged.values()))}). Is a "
-            "decimal comma taken for the end of a field? Save with semicolons or with quotation marks"
+            f"{path.name}: most rows have more fields than the header has names (row {start + first + 1}: {what}). Is "
+            "a decimal comma taken for the end of a field? Save with semicolons or with quotation marks. If each row "
+            "ends with such a mark, let the header end with one too"
         )
     columns = [[row[place] if place < len(row) else "" for row in body] for place in range(width)]
     chosen = _smiles_column(header, columns, smiles, structures, notes)
     texts = [str(cell).strip() for cell in columns[chosen]]
     at, label = None, None
     if labelled:
-        at, label = _target_column(header, columns, target, {chosen}, raw.semicolons, notes)
+        at, label = _target_column(header, columns, target, {chosen}, raw.semicolons, start + 1, notes)
         notes += label.notes
         missing = label.why | ragged
     else:
@@ -161,16 +169,17 @@ def _read(
         raise TableError(_no_molecule(header[chosen], texts, structures))
     labels = columns[_column(header, group, "group")] if group is not None else None
     audit = examine(texts, label.value, missing, structures, range(start + 1, start + 1 + len(body)))
+    audit.rows["cells"] = [" | ".join(plain(cell) for cell in row) for row in body]
     if not labelled:
         audit.rows["y"] = np.nan
-        audit.rows["reason"] = audit.rows["reason"].str.removesuffix(": their median is taken")
+        audit.rows["reason"] = audit.rows["reason"].str.replace(r": the median of .* is taken$", "", regex=True)
     identity = [structures[text][2] if text in structures else None for text in texts]
     return _dataset(path, header, columns, {chosen, at}, audit, identity, label.units, labels, notes)
 
 
 # -------------------------------------------------------------------------------------------------- header and columns
-def _header(rows: list[list], structures: _Structures, labelled: bool, notes: list[str]) -> tuple[list[str], int]:
-    """Names of the columns and the position of the first row below them."""
+def _header(rows: list[list], structures: _Structures, labelled: bool, notes: list[str]) -> tuple[list[str], int, int]:
+    """Names of the columns, position of the table's first row, and that of the first row of molecules."""
     filled = {at: count for at, row in enumerate(rows) if (count := sum(bool(str(cell).strip()) for cell in row))}
     usual = Counter(filled.values()).most_common(1)[0][0]
     top = next(at for at, count in filled.items() if 2 * count > usual)
@@ -179,7 +188,7 @@ def _header(rows: list[list], structures: _Structures, labelled: bool, notes: li
     a_number = any(np.isfinite(numbers([cell]).value[0]) for cell in rows[top])
     if structures.molecules(first) and (a_number or not labelled):
         notes.append("no header: columns are called by their numbers")
-        return [f"column {place + 1}" for place in range(max(map(len, rows[top:])))], top
+        return [f"column {place + 1}" for place in range(max(map(len, rows[top:])))], top, top
     if top:
         notes.append(f"the header is row {top + 1}; what stands above is not read")
     if labelled and len(first) < 2:
@@ -193,7 +202,7 @@ def _header(rows: list[list], structures: _Structures, labelled: bool, notes: li
     doubled = [name for name, count in seen.items() if count > 1]
     if doubled:
         notes.append(f"columns of one name are numbered from the second on: {', '.join(map(repr, doubled))}")
-    return names, top + 1
+    return names, top, top + 1
 
 
 def _column(header: list[str], name: str, what: str) -> int:
@@ -242,13 +251,14 @@ def _no_molecule(name: str, texts: list[str], structures: _Structures) -> str:
     )
 
 
-def _target_column(header, columns, name, taken, semicolons, notes) -> tuple[int, Numbers]:
+def _target_column(header, columns, name, taken, semicolons, first, notes) -> tuple[int, Numbers]:
     if name is not None:
         place = _column(header, name, "target")
         result = numbers(columns[place], header[place], semicolons)
         if not np.isfinite(result.value).any():
-            reason = next(iter(result.why.values()))
-            raise TableError(f"column {header[place]!r} holds no value that can be used (first row: {reason})")
+            raise TableError(
+                f"column {header[place]!r} holds no value that can be used: {_unusable(result, columns[place], first)}"
+            )
         return place, result
     read = {
         place: numbers(columns[place], header[place], semicolons) for place in range(len(header)) if place not in taken
@@ -260,12 +270,41 @@ def _target_column(header, columns, name, taken, semicolons, notes) -> tuple[int
     telling = [place for place in found if _bare(header[place]) in _TARGETS]
     if len(found) > 1 and len(telling) == 1:
         found = telling
-    if len(found) != 1:
-        names = ", ".join(repr(header[place]) for place in (found or read))
-        what = "may each be the target" if found else "hold no numbers or two classes"
-        raise TableError(f"the columns {names} {what}: say which one it is, target='its name'")
-    notes.append(f"guessed: values stand in column {header[found[0]]!r}")
-    return found[0], read[found[0]]
+    # the column that was measured may hold ranges, bounds, dates or other units for the most part: no words, no blanks
+    spoilt = {
+        place: sum(
+            not why.endswith(": not a number") and not is_missing(columns[place][at])
+            for at, why in read[place].why.items()
+        )
+        for place in read
+    }
+    lost = [
+        place
+        for place in read
+        if 2 * spoilt[place] > filled[place]
+        and not _NOT_TARGETS.fullmatch(_bare(header[place]))
+        and not all(_IDENTIFIERS[0][0].fullmatch(plain(cell)) for cell in columns[place] if not is_missing(cell))
+    ]
+    if len(found) == 1 and (not lost or found == telling):
+        notes.append(f"guessed: values stand in column {header[found[0]]!r}")
+        return found[0], read[found[0]]
+    names = ", ".join(repr(header[place]) for place in (found + lost or read))
+    what = (
+        "may each be the target: say which one it is, target='its name'" if found else "hold no numbers or two classes"
+    )
+    shown = lost or ([] if found else ([place for place in read if filled[place]] or [*read])[:3])
+    why = "".join(f". Column {header[place]!r}: {_unusable(read[place], columns[place], first)}" for place in shown)
+    raise TableError(f"the columns {names} {what}{why}")
+
+
+def _unusable(read: Numbers, cells: list, first: int) -> str:
+    """How many cells of a column cannot be used, an example by its row, and what to write instead."""
+    given = [at for at, cell in enumerate(cells) if not is_missing(cell)] or list(range(len(cells)))
+    bad = [at for at in given if at in read.why]
+    return (
+        f"{len(bad)} of {len(given)} cells cannot be used, such as row {first + bad[0]}, {read.why[bad[0]]}. Write "
+        "one number into each cell: the middle of a range, nothing for a bound, the number that was made a date"
+    )
 
 
 def _says_yes(cells: list) -> bool:

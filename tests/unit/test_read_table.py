@@ -80,17 +80,17 @@ ACCOUNTED = {
     "words for nothing": (GOOD + "CCCC,n.d.\nCCCCC,NA\nC=C,\nC#C,-\n", {}, (3, 0, 4), ["no value (n.d.)", "empty"]),
     "units in cells": (
         "smiles,y\nCCO,159 K\nCCN,140.5K\nCCC,85\nCC,-188 °C\n", {}, (3, 0, 1),
-        ["unit '°C', where most rows have unit 'K'", "cells without a unit (1) are taken to be in 'K'"],
+        ["'-188 °C': unit °C, where most rows have K: convert it", "cells without a unit (1) are taken to be in 'K'"],
     ),
     "percent signs": (
-        "smiles,yield\nCCO,93 %\nCCN,50%\nCCC,0.42\n", {}, (2, 0, 1), ["no unit, where most rows have unit '%'"]
+        "smiles,yield\nCCO,93 %\nCCN,50%\nCCC,0.42\n", {}, (2, 0, 1), ["'0.42': no unit, where most rows have %"]
     ),
     "empty rows between": ("smiles,y\nCCO,1\n\n,\nCCN,2.5\n\n\n", {}, (2, 0, 2), ["no structure: empty"]),
     "doubled headers": (
         "smiles,y,y\nCCO,1,4\nCCN,2.5,6\n", {"target": "y (2)"}, (2, 0, 0), ["numbered from the second on: 'y'"]
     ),
     "replicates": (
-        "smiles,y\nCCO,1\nOCC,3\nC(C)O,8\nCCN,2\n", {}, (2, 2, 0), ["rows 2, 3, 4: their median is taken"]
+        "smiles,y\nCCO,1\nOCC,3\nC(C)O,8\nCCN,2\n", {}, (2, 2, 0), ["rows 2, 3, 4: the median of 1, 3, 8 is taken"]
     ),
     "names among SMILES": (
         GOOD + "toluene,178\n64-17-5,159\n酢酸,290\n", {}, (3, 0, 3), ["is a name, not a SMILES", "is a CAS number"]
@@ -102,7 +102,26 @@ ACCOUNTED = {
     "a row that is too long": (GOOD + "CCCC,1,2,3\n", {}, (3, 0, 1), ["4 fields where the header has 2"]),
     "a row that is too short": (GOOD + "CCCC\n", {}, (3, 0, 1), ["no label"]),
     "thousands": (
-        'smiles,y\nCCO,"1,250"\nCCN,"12,400.5"\nCCC,1 000\n', {}, (3, 0, 0), ["is read as thousands"]
+        'smiles,y\nCCO,"1,250"\nCCN,"12,400.5"\nCCC,1 000\n', {}, (3, 0, 0), ["are read as thousands, as in '12,400.5'"]
+    ),
+    "thousands by their form alone": ('smiles,y\nCCO,"1,250"\nCCN,12\n', {}, (2, 0, 0), ["is read as thousands"]),
+    "points that may be thousands": (
+        "smiles;y\nCCO;1.234\nCCN;12\nCCC;2.500\n", {}, (3, 0, 0), ["'1.234' is read with a decimal point"]
+    ),
+    "one cell in another unit than the header": (
+        "smiles;H (kJ/mol)\nCCO;120,5\nCCN;110,2\nCCC;105,1\nCC;26,7 kcal/mol\n", {}, (3, 0, 1),
+        ["'26,7 kcal/mol': unit kcal/mol, the header says kJ/mol: convert it in the file"],
+    ),
+    "an unquoted decimal comma before an empty column": (
+        "smiles,y,note\nCCO,12,5,\nCCN,3,a\nCCC,7,\n", {}, (2, 0, 1), ["4 fields where the header has 3"]
+    ),
+    "each row ends with a comma, the header too": ("smiles,y,\nCCO,12,\nCCN,3,\n", {}, (2, 0, 0), []),
+    "no header, and each row ends with a comma": ("CCO,12,\nCCN,3,\n", {}, (2, 0, 0), ["no header"]),
+    "names and CAS numbers beside the value": (
+        "smiles,what,nr,K\nCCO,1-propanol,64-17-5,1\nCCN,2-x,71-43-2,5\n", {}, (2, 0, 0), ["stand in column 'K'"]
+    ),
+    "ranges beside a column that is called value": (
+        "smiles,mp,value\nCCO,10-12,1\nCCN,12-14,5\n", {}, (2, 0, 0), ["values stand in column 'value'"]
     ),
     "a point or thousands": ("smiles;y\nCCO;1.234\nCCN;0,5\nCCC;1,75\n", {}, (2, 0, 1), ["point or thousands?"]),
     "stated errors, powers and ranges": (
@@ -139,6 +158,27 @@ REFUSED = {
     "a name that stands twice": ("smiles,y,y\nCCO,1,2\n", {"target": "y"}, "two columns are called 'y'"),
     "two possible targets": ("smiles,a,b\nCCO,1,5\nCCN,3,2\nCCC,1,9\n", {}, "'a', 'b' may each be the target"),
     "three classes": ("smiles,c\nCCO,low\nCCN,mid\nCCC,high\n", {}, "hold no numbers or two classes"),
+    "ranges for the most part": (
+        "smiles,mp (°C)\nCCO,78-80\nCCN,12-13\nC,5\n",
+        {},
+        "'mp (°C)': 2 of 3 cells cannot be used, such as row 2, '78-80': a range, not a value. Write one number",
+    ),
+    "ranges beside numbers that are not the target": (
+        "smiles,mp (°C),mass (mg)\nCCO,78-80,1.5\nCCN,12-13,2\nC,5,9\n",
+        {},
+        "'mass (mg)', 'mp (°C)' may each be",
+    ),
+    "another unit than the header's in every cell": (
+        "smiles,H (kJ/mol),mass\nCCO,5 kcal/mol,1\nCCN,7 kcal/mol,3\n",
+        {},
+        "'5 kcal/mol': unit kcal/mol, the header says kJ/mol: convert it in the file, or correct the header",
+    ),
+    "dates that a spreadsheet made": ("smiles,pKa\nCCO,4. Aug\nCCN,5. Mrz\n", {}, "row 2, '4. Aug': a date"),
+    "an unquoted decimal comma before an empty column": (
+        "smiles,y,note\nCCO,12,5,\nCCN,1,7,\n",
+        {},
+        "(row 2: 4 fields where the header has 3)",
+    ),
     "no value at all": ("smiles,y\nCCO,<1\nCCN,n.d.\n", {"target": "y"}, "no value that can be used"),
     "no row with both": (
         "smiles,y\nCCO,\nCCN,n.d.\nbenzen,3\n",
@@ -253,6 +293,7 @@ def test_row_and_size_limits_are_checked_before_anything_is_kept(tmp_path, monke
     ("cell", "value", "unit"),
     [
         ("12.5", 12.5, ""), ("−3", -3, ""), ("１２", 12, ""), ("1.5e-3", 1.5e-3, ""), ("2×10^3", 2000, ""),
+        ("2·10⁻³", 0.002, ""), ("10²", 100, ""), ("5 x 10+3", 5000, ""), ("1 g/cm³", 1, "g/cm3"),
         ("12 kJ/mol", 12, "kJ/mol"), ("5 kJ mol-1", 5, "kJ mol-1"), ("1.1 g/cm3", 1.1, "g/cm3"), ("20℃", 20, "°C"),
         ("1,234,567.5", 1234567.5, ""), ("1'234", 1234, ""), ("1.234.567", 1234567, ""), (".5", 0.5, ""),
     ],
@@ -264,7 +305,42 @@ def test_one_cell(cell, value, unit):
 
 
 @pytest.mark.parametrize(
-    "cell", ["1.2.3", "12 5", "1,2,3", "2024-01-02", "12/11/2024", "abc", "1 < 2", "3 4 5", "--5", "1,234.5,6"]
+    ("cells", "header", "units", "values"),
+    [
+        (["1"] * 14 + ["0.5 mM"], "IC50 (µM)", "µM", [1.0] * 14 + [np.nan]),
+        (["1"] * 14 + ["0.5 mM"], "IC50", "", [1.0] * 14 + [np.nan]),
+        (["1"] * 3 + ["0.5 uM"], "IC50 (µM)", "µM", [1, 1, 1, 0.5]),
+        (["5 kJ mol⁻¹", "6", "7 kcal/mol"], "H (kJ/mol)", "kJ/mol", [5, 6, np.nan]),
+        (["50 %", "7"], "yield (%)", "%", [50, 7]),
+        (["5 K", "7 K"], "Tg (mean)", "K", [5, 7]),
+        (["5 K", "7 K"], "Tg (2)", "K", [5, 7]),
+        (["210 dec.", "211 dec.", "212"], "mp", "", [np.nan, np.nan, 212]),
+        (["5 Mar", "12 May 2020", "3. März", "7"], "pKa", "", [np.nan, np.nan, np.nan, 7]),
+    ],
+)
+def test_a_cell_in_another_unit_is_left_out_and_never_names_the_column(cells, header, units, values):
+    found = numbers(cells, header)
+    assert found.units == units
+    np.testing.assert_array_equal(found.value, values)
+    assert set(found.why) == set(np.flatnonzero(np.isnan(values)))
+    assert all(repr(cells[row]) in why for row, why in found.why.items())
+
+
+def test_one_cell_with_both_marks_decides_for_its_column():
+    found = numbers(["1.234,5", "12", "2.500", "950", "1.100"], semicolons=True)
+    np.testing.assert_array_equal(found.value, [1234.5, 12, 2500, 950, 1100])
+    assert found.notes == ["commas are read as decimal commas, as in '1.234,5'"]
+    found = numbers(["1,234.5", "2,500", "12,5"])
+    np.testing.assert_array_equal(found.value, [1234.5, 2500, np.nan])
+    assert "Other rows have a decimal point" in found.why[2]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("78.2²", "105¹", "5 x 100", "2*100", "5 x 103", "5 x 3", "1.2 ± 0.1 x 10^3", "5-Mar"),
+        *("1.2.3", "12 5", "1,2,3", "2024-01-02", "12/11/2024", "abc", "1 < 2", "3 4 5", "--5", "1,234.5,6"),
+    ],
 )
 def test_cells_that_are_no_number(cell):
     found = numbers([cell, "1"])
