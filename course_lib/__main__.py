@@ -51,8 +51,9 @@ def _report(chosen: argparse.Namespace) -> int:
 
 def _predict(chosen: argparse.Namespace) -> int:
     from course_lib.report import predict
-    from course_lib.report.saving import spreadsheet_safe
+    from course_lib.report.saving import keep, spreadsheet_safe
 
+    keep([chosen.model, chosen.file], [chosen.out])
     table = predict(chosen.model, chosen.file, chosen.smiles)
     spreadsheet_safe(table).to_csv(chosen.out, index=False)
     left_out = table.attrs["left_out"]

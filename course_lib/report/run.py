@@ -18,7 +18,7 @@ from course_lib.datasets import Audit, Dataset, TableError, read_molecules, read
 from course_lib.report.findings import Study, study
 from course_lib.report.models import FEATURES, features
 from course_lib.report.page import page
-from course_lib.report.saving import save, spreadsheet_safe
+from course_lib.report.saving import keep, save, spreadsheet_safe
 
 __all__ = ["Report", "report"]
 
@@ -76,7 +76,8 @@ def report(
     candidates : str or Path, optional
         Molecules to predict and to choose from; needs no values.
     out : str or Path
-        The page. Beside it, with its name: ``.csv`` (predictions), ``.json`` (every number), ``.skops`` (the model).
+        The page. Beside it, with its name: ``.csv`` (predictions, and each row that was left out or merged),
+        ``.json`` (every number), ``.skops`` (the model). None of them may be a file that is read.
     level, k, maximise, quick, n_jobs, random_state
         Of `course_lib.report.study`.
 
@@ -87,15 +88,19 @@ def report(
     Raises
     ------
     TableError
-        When a table cannot be read or holds more than 5 000 molecules, and when the page cannot be written.
+        When a table cannot be read or holds more than 5 000 molecules, and when the page cannot be written or would
+        be written over a table.
     """
     if not 0.5 <= level < 1:
         raise ValueError(f"level is {level!r}: give a share from 0.5 to below 1, such as 0.9")
     out = Path(out)
     if not out.parent.is_dir():
         raise TableError(f"the folder {str(out.parent)!r} for the report is not there: make it first")
+    files = {"html": out, "csv": out.with_suffix(".csv"), "json": out.with_suffix(".json")}
+    files["model"] = out.with_suffix(".skops")
+    keep([part for part in (path, candidates) if part is not None], files.values())
     data, audit = read_table(path, smiles, target, group)
-    new = None if candidates is None else read_molecules(candidates)[0]
+    new, new_audit = (None, None) if candidates is None else read_molecules(candidates)
     for part in (data, new):
         if part is not None and len(part) > LARGEST:
             raise TableError(
@@ -105,20 +110,35 @@ def report(
     found = study(data, audit, new, n_jobs=n_jobs, **options)
     found.numbers["provenance"] = _provenance(data, new, options)
     found.numbers |= {"verdict": found.verdict, "reasons": found.reasons, "recommended": found.recommended}
-    files = {"html": out, "csv": out.with_suffix(".csv"), "json": out.with_suffix(".json")}
-    tables = [audit.rows.assign(set="not modelled") if found.table is None else found.table.assign(set="measured")]
+    found.numbers["candidates_read"] = None
+    if found.table is None:
+        tables = [audit.rows.assign(set="not modelled")]
+    else:
+        tables = [found.table.assign(set="measured"), _not_used(audit, "")]
     if found.predictions is not None:
         tables.append(found.predictions.assign(set="candidate"))
+    if new_audit is not None:
+        lost = _not_used(new_audit, "candidate ")
+        tables.append(lost)
+        found.numbers["candidates_read"] = new_audit.counts | {"not_used": lost[["row", "reason"]].to_dict("records")}
+    tables = [table for table in tables if len(table)]
+    if found.model is None:
+        del files["model"]
     try:
         spreadsheet_safe(pd.concat(tables, ignore_index=True)).to_csv(files["csv"], index=False)
         files["json"].write_text(json.dumps(_plain(found.numbers), indent=1, ensure_ascii=False), encoding="utf-8")
         out.write_text(page(data, audit, found), encoding="utf-8")
         if found.model is not None:
-            files["model"] = out.with_suffix(".skops")
             save(files["model"], found, features("bits", list(data.smiles)))
     except OSError as error:
         raise TableError(f"the report cannot be written ({error.strerror or error}): choose another place") from error
     return Report(data, audit, found, files)
+
+
+def _not_used(audit: Audit, of: str) -> pd.DataFrame:
+    """Rows of a file that are left out or merged: row, fate, reason, the text of their cells, and set."""
+    rows = audit.rows[audit.rows["fate"] != "used"]
+    return rows[["row", "fate", "reason", "cells"]].assign(set=of + rows["fate"])
 
 
 def _provenance(data: Dataset, new: Dataset | None, options: dict) -> dict:

@@ -7,6 +7,7 @@ or that skops trusts itself. A pickle, in contrast, may run anything.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from course_lib.datasets import TableError, read_molecules
 from course_lib.report.models import features
 from course_lib.report.splitting import distances
 
-__all__ = ["load", "predict", "save", "spreadsheet_safe"]
+__all__ = ["keep", "load", "predict", "save", "spreadsheet_safe"]
 
 FORMAT = 1
 MAX_BYTES = 1_000_000_000
@@ -40,6 +41,26 @@ TRUSTED = {
     "sklearn.gaussian_process.kernels.Sum",
     "sklearn.gaussian_process.kernels.WhiteKernel",
 }
+
+
+def keep(inputs: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
+    """Refuse to write over what is read. The first of the outputs is the one that the caller has named.
+
+    Raises
+    ------
+    TableError
+        When an output is one of the inputs, by whatever name, or two outputs have one name.
+    """
+    inputs, outputs = [Path(path) for path in inputs], [Path(path) for path in outputs]
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise TableError(f"{path} would be written twice: give the page a name that ends in .html")
+        for source in inputs:
+            if path.exists() and source.exists() and path.samefile(source):
+                other = f"{outputs[0].stem}_new{outputs[0].suffix}"
+                raise TableError(
+                    f"{source} is read, and {path} would be written over it: choose another name, such as {other!r}"
+                )
 
 
 def save(path: Path, study: Any, bits: np.ndarray) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 def upload(use: Callable[[Path], Any]) -> None:
     """Show a button that takes a file from the browser's computer and hands its path to a function.
 
-    The file is kept in a temporary folder that goes when Python ends. What the function prints or shows stands below
-    the button; an error becomes one line. Without ipywidgets a sentence says to name the path instead.
+    The file is kept in a temporary folder that goes when Python ends: what the function writes belongs elsewhere. What
+    it prints or shows stands below the button; an error becomes one line.
+    Without ipywidgets a sentence says to name the path instead.
 
     Parameters
     ----------

@@ -886,6 +886,7 @@ print_table(at_125.pivot_table(index="method", columns="set", values="new_hits")
 # Now every surrogate. NGBoost's standard deviation has no epistemic part: in its lines bound and EI look at the spread of
 # measurements instead. (GNN-GP: a graph network with a GP on top; SNGP: a network whose last layer is like a GP; lesson 05.)
 
+
 # %% tags=["nbval-check-output"]
 def by_surrogate(every, rules):
     """Share after 125 measurements over the starts that all share: mean, lowest, highest."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import messy_table
-from course_lib.datasets import load, read_molecules, read_table
+from course_lib.datasets import TableError, load, read_molecules, read_table
 from course_lib.teaching.uploads import upload, uploaded
 
 TABLE, CANDIDATES = messy_table.DATA / "lab_table.csv", messy_table.DATA / "lab_candidates.csv"
@@ -64,6 +67,21 @@ def test_a_twin_in_training_flatters_the_nearest_neighbour():
         nearest = train[np.abs(twice[test][:, None] - twice[train]).argmin(axis=1)]
         off[kind] = np.abs(y[test] - y[nearest]).mean()
     assert off["row"] < 0.5 * off["molecule"]
+
+
+@pytest.mark.parametrize(("folder", "where"), [(None, "data"), ("here", "here")])
+def test_the_lesson_writes_its_report_beside_the_table_and_under_another_name(tmp_path, folder, where):
+    source = (messy_table.DATA.parent / "notebooks" / "src" / "10_your_own_data.py").read_text(encoding="utf-8")
+    function = next(part for part in ast.parse(source).body if getattr(part, "name", "") == "my_report")
+    calls = []
+    names = {"Path": Path, "TableError": TableError, "report": lambda *args, **options: calls.append((args, options))}
+    exec(compile(ast.Module([function], []), "lesson 10", "exec"), names)
+    path = tmp_path / "data" / "my_table.csv"
+    names["my_report"](str(path), "y", "new.csv", folder=folder and tmp_path / folder)
+    (args, options) = calls[0]
+    assert args == (path, "y")
+    assert options["candidates"] == "new.csv"
+    assert options["out"] == tmp_path / where / "my_table_report.html"
 
 
 def test_uploads_of_both_generations_of_widgets():

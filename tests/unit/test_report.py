@@ -22,7 +22,7 @@ from course_lib.models import baselines
 from course_lib.report import CVPlus, choose_split, findings, predict, report, study
 from course_lib.report.findings import _against_mean, _noise
 from course_lib.report.models import CONSTANT, Probability, candidates, features
-from course_lib.report.saving import TRUSTED, load, spreadsheet_safe
+from course_lib.report.saving import TRUSTED, keep, load, spreadsheet_safe
 from course_lib.report.splitting import distances
 from course_lib.splits import GroupKFold
 
@@ -60,7 +60,9 @@ def made(molecules, tmp_path_factory):
     y = np.array(y) + rng.normal(scale=0.5, size=len(y))
     names = [PLANT, "=cmd|' /C calc'!A0", "$x_", *["plain"] * (len(smiles) - 3)]
     table = write(folder / "my table.csv", smiles, y, "value (<b>K</b>$)", name=names)
-    write(folder / "new.csv", [*new, "C1CC"], np.nan)
+    write(folder / "new.csv", [*new, "C1CC", new[0]], np.nan)
+    with table.open("a") as stream:
+        stream.writelines(f"CCO,<{limit},=below\n" for limit in range(14))
     return report(
         table, candidates=folder / "new.csv", out=folder / "out.html", smiles="smiles", target="value (<b>K</b>$)",
         quick=True, k=3,
@@ -131,9 +133,62 @@ def test_page_is_self_contained_and_runs_nothing_from_the_table(made):
 
 def test_csv_is_safe_for_spreadsheets(made):
     table = pd.read_csv(made.files["csv"])
-    assert set(table["set"]) == {"measured", "candidate"}
+    assert set(table["set"]) == {
+        *("measured", "left out", "merged", "candidate", "candidate left out", "candidate merged")
+    }
     assert not table.select_dtypes("object").apply(lambda column: column.astype(str).str.match("[=+@]")).any(axis=None)
     assert list(spreadsheet_safe(pd.DataFrame({"a": ["=1", "-x", "ok"], "b": [-1, 2, 3]}))["a"]) == ["'=1", "'-x", "ok"]
+
+
+def test_every_row_that_was_not_used_is_told(made):
+    table = pd.read_csv(made.files["csv"])
+    parts = dict(tuple(table.groupby("set")))
+    counts = made.audit.counts
+    assert {kind: len(parts[kind]) for kind in ("measured", "merged", "left out")} == {
+        "measured": counts["used"], "merged": counts["merged"], "left out": counts["left_out"]
+    }  # fmt: skip
+    assert counts["left_out"] == 14  # more than the page shows
+    lost = parts["left out"]
+    assert list(lost["row"]) == list(range(46, 60))
+    assert lost["reason"].str.contains("a bound").all()
+    assert lost["cells"].iloc[-1] == "CCO | <13 | =below"
+    assert "C1CC" in parts["candidate left out"]["cells"].item()
+    assert "rows 2, 13" in parts["candidate merged"]["reason"].item()
+    page = made.files["html"].read_text(encoding="utf-8")
+    assert "Candidates: 12 rows = 10 used + 1 merged" in page
+    assert "unclosed ring" in page
+    read = json.loads(made.files["json"].read_text(encoding="utf-8"))["candidates_read"]
+    assert [row["row"] for row in read["not_used"]] == [12, 13]
+
+
+def test_candidates_are_accounted_for_without_a_model_too(tmp_path, molecules):
+    table = write(tmp_path / "t.csv", molecules.smiles[:10], molecules.y[:10])
+    new = write(tmp_path / "new.csv", [*molecules.smiles[10:14], "C1CC"], np.nan)
+    made = report(table, "y", candidates=new, out=tmp_path / "r.html", quick=True)
+    assert made.study.verdict == "not modelled"
+    assert "Candidates: 5 rows = 4 used + 0 merged" in made.files["html"].read_text(encoding="utf-8")
+    csv = pd.read_csv(made.files["csv"])
+    assert list(csv.loc[csv["set"] == "candidate left out", "row"]) == [6]
+    assert (csv["set"] == "not modelled").sum() == 10
+
+
+@pytest.mark.parametrize("out", ["t.html", "t.csv", "new.html", "new.json", "link.html"])
+def test_a_report_never_writes_over_what_it_reads(tmp_path, molecules, out):
+    table = write(tmp_path / "t.csv", molecules.smiles[:20], molecules.y[:20])
+    new = write(tmp_path / "new.csv", molecules.smiles[20:30], np.nan)
+    (tmp_path / "link.json").symlink_to(table)
+    before = {path: path.read_bytes() for path in (table, new)}
+    with pytest.raises(TableError, match="choose another name|ends in .html"):
+        report(table, candidates=new, out=tmp_path / out, quick=True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_predictions_are_not_written_over_what_is_read(tmp_path):
+    table = write(tmp_path / "predictions.csv", ["CCO"], [1.0])
+    with pytest.raises(TableError, match="'predictions_new.csv'"):
+        keep(["model.skops", table], [tmp_path / ".." / tmp_path.name / "predictions.csv"])
+    keep([table], [tmp_path / "others.csv"])
 
 
 def test_stored_model_predicts_the_same(made, tmp_path, capsys):
@@ -150,6 +205,10 @@ def test_stored_model_predicts_the_same(made, tmp_path, capsys):
     )
     assert "left out: row 12" in capsys.readouterr().out
     assert len(pd.read_csv(out)) == 10
+    before = out.read_bytes()
+    assert main(["predict", str(made.files["model"]), str(out), "--out", str(out)]) == 2
+    assert "choose another name, such as 'p_new.csv'" in capsys.readouterr().err
+    assert out.read_bytes() == before
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -345,5 +404,9 @@ def test_command_line(molecules, tmp_path, capsys):
     assert main(["report", str(table), "--target", "z"]) == 2
     assert "TableError: there is no column 'z'" in capsys.readouterr().err
     assert main(["report", str(table), "--out", str(tmp_path / "no" / "r.html")]) == 2
+    before = table.read_bytes()
+    assert main(["report", str(table), "--target", "y", "--out", str(table.with_suffix(".html"))]) == 2
+    assert "would be written over it: choose another name, such as 't_new.html'" in capsys.readouterr().err
+    assert table.read_bytes() == before
     assert main(["predict", str(table), str(table)]) == 2
     assert "Traceback" not in capsys.readouterr().err

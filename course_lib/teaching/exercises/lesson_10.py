@@ -26,17 +26,18 @@ def _slip(audit) -> int:
 
 @exercise(
     "10.1",
-    solution=lambda: Case(_slip(_audit()), audit=_audit()),
+    solution=lambda: Case(_slip(_audit())),
     wrong_answers=lambda: [
-        Case(_slip(_audit()) - 3, says="position", audit=_audit()),
-        Case(_slip(_audit()) - 1, says="title", audit=_audit()),
-        Case(int(_audit().rows.query("fate == 'left out'")["row"].iloc[0]), says="left out", audit=_audit()),
-        Case(float(_audit().rows["y"].max()), says="value", audit=_audit()),
-        Case(4000, says="no row", audit=_audit()),
-        Case(int(_audit().rows.query("fate == 'merged'")["row"].iloc[0]), says="robust deviations", audit=_audit()),
+        Case(_slip(_audit()) - 3, says="position"),
+        Case(_slip(_audit()) - 1, says="title"),
+        Case(int(_audit().rows.query("fate == 'left out'")["row"].iloc[0]), says="left out"),
+        Case(float(_audit().rows["y"].max()), says="value"),
+        Case(4000, says="no row"),
+        Case(int(_audit().rows.query("fate == 'merged'")["row"].iloc[0]), says="robust deviations"),
     ],
 )
-def _find_the_slip(answer: object, *, audit) -> Verdict:
+def _find_the_slip(answer: object, **context: object) -> Verdict:
+    audit = _audit()  # of the file as it came, whatever the notebook has read since
     rows, slip = audit.rows, _slip(audit)
     if not isinstance(answer, int | np.integer | float) or isinstance(answer, bool):
         return wrong("Give one number: the row of the file, as a spreadsheet shows it.")
