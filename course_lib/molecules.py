@@ -166,6 +166,23 @@ def _key(mol: Chem.Mol, stereo: bool) -> str:
         return "-".join(Chem.MolToInchiKey(mol).split("-")[: 1 + stereo])
 
 
+def main_part(smiles: str, row: int | None = None) -> str:
+    """Largest organic part of a salt or mixture, as canonical SMILES; a structure of one part is its own.
+
+    A salt and its free base or acid have one main part: groups in a split keep them together, which is the safe side.
+
+    Raises
+    ------
+    MoleculeError
+        When the SMILES cannot be read; see `parse`.
+    """
+    from rdkit.Chem.MolStandardize import rdMolStandardize
+
+    with rdBase.BlockLogs():
+        mol = rdMolStandardize.LargestFragmentChooser(preferOrganic=True).choose(parse(smiles, row))
+    return Chem.MolToSmiles(mol)
+
+
 def findings_of(smiles: str) -> tuple[list[tuple[str, str]], str | None, str | None]:
     """Say what is worth knowing of a SMILES before it is used.
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from course_lib import isolated
+from course_lib.molecules import identity, main_part
 from course_lib.settings import progress
 
 from ._audit import Audit, examine
@@ -108,7 +109,7 @@ def read_table(
         Column of the values; guessed in the same way.
     group : str, optional
         Column of what must stay together in a split (a batch, a series). Molecules of one connectivity always share a
-        group.
+        group, and so do a salt and its free base or acid.
 
     Returns
     -------
@@ -173,8 +174,14 @@ def _read(
     if not labelled:
         audit.rows["y"] = np.nan
         audit.rows["reason"] = audit.rows["reason"].str.replace(r": the median of .* is taken$", "", regex=True)
-    identity = [structures[text][2] if text in structures else None for text in texts]
-    return _dataset(path, header, columns, {chosen, at}, audit, identity, label.units, labels, notes)
+    # a salt may not be learned from while its free base is tested on
+    keys = {
+        text: identity(main_part(canonical)) if canonical and "." in canonical else key
+        for text, (_, canonical, key) in structures.items()
+    }
+    return _dataset(
+        path, header, columns, {chosen, at}, audit, [keys.get(text) for text in texts], label.units, labels, notes
+    )
 
 
 # -------------------------------------------------------------------------------------------------- header and columns
@@ -326,8 +333,8 @@ def _numbers_rows(name: str, value: np.ndarray) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------- result
-def _dataset(path, header, columns, taken, audit, identity, units, labels, notes) -> tuple[Dataset, Audit]:
-    """Dataset of the used rows; `identity` names the connectivity of each row's molecule, None where there is none."""
+def _dataset(path, header, columns, taken, audit, keys, units, labels, notes) -> tuple[Dataset, Audit]:
+    """Dataset of the used rows; `keys` names the connectivity of each row's main part, None where there is none."""
     rows = audit.rows
     kept = rows[rows["fate"] != "left out"]
     merged = kept.groupby("smiles", sort=False)["y"].agg(["median", "size", "min", "max"])
@@ -356,7 +363,7 @@ def _dataset(path, header, columns, taken, audit, identity, units, labels, notes
         header[place]: [plain(columns[place][at]) for at in used] for place in others if header[place] not in frame
     }
     frame = pd.concat([frame, pd.DataFrame(extra, dtype=object, index=frame.index)], axis=1)
-    label = identity if labels is None else _united(kept.index, identity, [plain(cell) for cell in labels])
+    label = keys if labels is None else _united(kept.index, keys, [plain(cell) for cell in labels])
     audit = replace(audit, notes=tuple(notes))
     counts = audit.counts
     with path.open("rb") as stream:
@@ -376,12 +383,12 @@ def _dataset(path, header, columns, taken, audit, identity, units, labels, notes
     return data, audit
 
 
-def _united(kept: pd.Index, identity: list, labels: list[str]) -> dict[int, str]:
+def _united(kept: pd.Index, keys: list, labels: list[str]) -> dict[int, str]:
     """One label for all kept rows that hang together by their molecule or by the given group."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    molecule, _ = pd.factorize(np.array([identity[at] for at in kept], dtype=object))
+    molecule, _ = pd.factorize(np.array([keys[at] for at in kept], dtype=object))
     given = [labels[at] or f"of its own {number}" for at, number in zip(kept, molecule, strict=True)]
     series, names = pd.factorize(np.array(given, dtype=object))
     size = molecule.max() + 1 + len(names)

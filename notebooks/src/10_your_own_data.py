@@ -79,7 +79,8 @@ for left_out in audit.rows[audit.rows["fate"] == "left out"].itertuples():
 # %% [markdown]
 # Used, merged and left out add up to the rows, and each row left out or merged has a reason. A bound such as `<50` is not
 # a value. A name is not a structure: the computer could look it up, and would now and then find another substance, so it
-# says so instead. Rows of one molecule, **replicates**, are merged by their median.
+# says so instead. Rows of one molecule, **replicates**, are merged by their median. A salt stays a row of its own, and is
+# never put on the other side of a split than its free base or acid.
 #
 # What was *guessed* is told as well:
 
@@ -127,6 +128,7 @@ print(f"{len(new)} candidates")
 smiles = list(data.smiles)
 bits, new_bits = features("bits", smiles), features("bits", list(new.smiles))
 split = choose_split(data.smiles, bits, data.groups, new_bits)
+print("Tanimoto distance of fingerprints: 0 the same, 1 nothing in common")
 for kind, distance in split.nearest.items():
     print(f"{kind:10s} median distance to the nearest training molecule: {distance:.2f}")
 print("chosen:", split.kind)
@@ -160,8 +162,8 @@ check("10.2", kind_of_split_solution)
 # ## 3 Signal or chance?
 #
 # Before we ask which model is best we ask whether there is anything to learn. Give the molecules each other's values:
-# whatever a model then seems to know is chance. Chemists call it **y-scrambling**. The skill is one minus the error as a
-# share of the mean's error.
+# whatever a model then seems to know is chance. Chemists call it **y-scrambling**. The skill is 1 less (error of the model)
+# / (error when the mean is always predicted): 0 is no better than the mean, 1 is perfect.
 
 
 # %% tags=["nbval-check-output"]
@@ -202,7 +204,12 @@ def p_value_solution(skill, scrambled):
 
 check("10.3", p_value_solution)
 
+# %% tags=["nbval-check-output"]
+print(f"p = {p_value_solution(real, scrambled):.2f}")
+
 # %% [markdown]
+# This is the smallest p that 19 runs can give: no scrambled run did as well. The skill itself is small.
+#
 # ## 4 The whole report
 #
 # One call does all of it, and more: four baselines and three models on the same splits, the scrambling for the best one,
@@ -416,11 +423,11 @@ check("10.4", may_be_said_solution)
 # ## Spot the leak
 #
 # A colleague skips the merging. "More rows are better, so I keep the replicates as rows of their own, and I test by
-# random folds of rows, with the nearest neighbour as my model." We repeat his test with a few more replicates: each
-# molecule measured twice, with the noise that the report found.
+# random folds of rows, with the nearest neighbour as my model." We repeat his test with more replicates: every molecule is
+# measured twice, each time with the noise that the report found.
 #
-# > **Predict first.** Merged and split by molecule the nearest neighbour has a certain error. What share of it will the
-# > colleague find (in per cent)?
+# > **Predict first.** Split by molecule the nearest neighbour has a certain error. What share of it will the colleague find
+# > (in per cent)?
 
 # %% tags=["predict"]
 my_prediction = ...  # per cent
@@ -435,13 +442,16 @@ def nearest_neighbour_error(X, y, splits):
     return np.concatenate(missed).mean()
 
 
-twice = np.concatenate([data.y, data.y + rng.normal(scale=noise["sd"], size=len(data))])
+twice = np.tile(data.y, 2) + rng.normal(scale=noise["sd"], size=2 * len(data))
 X = morgan([*data.smiles, *data.smiles]).to_numpy(dtype=bool)
 molecule = np.tile(data.groups, 2)
-by_row = nearest_neighbour_error(X, twice, KFold(5, shuffle=True, random_state=0).split(X))
+of_rows = list(KFold(5, shuffle=True, random_state=0).split(X))
+by_row = nearest_neighbour_error(X, twice, of_rows)
 folds = GroupKFold(5, shuffle=True, random_state=0).split(X, groups=molecule)
 by_molecule = nearest_neighbour_error(X, twice, folds)
 show_prediction(my_prediction, 100 * by_row / by_molecule, units="%")
+has_twin = [np.isin(molecule[test], molecule[train]) for train, test in of_rows]
+print(f"test rows whose twin is a training row: {np.concatenate(has_twin).mean():.0%}")
 
 # %% [markdown]
 # Most test rows have their twin in training, and the nearest neighbour finds it. What the colleague measured is his

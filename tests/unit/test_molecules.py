@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from course_lib.molecules import MoleculeError, canonical, formula, h_capped, identity, oligomer, parse
+from course_lib.molecules import MoleculeError, canonical, formula, h_capped, identity, main_part, oligomer, parse
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,13 @@ def test_not_a_repeat_unit(unit, reason):
 
 def test_formula_in_hill_order():
     assert formula("O=C(O)CBr") == "C2H3BrO2"
+
+
+def test_the_main_part_is_the_largest_organic_one():
+    assert main_part("CCN.Cl") == "CCN"
+    assert identity(main_part("CC(=O)[O-].[Na+]")) == identity("CC(=O)O")
+    assert main_part("OCC.[I-].[I-].[Ba+2]") == "CCO"  # organic comes before heavy
+    assert main_part("[Na+].[Cl-]") in ("[Na+]", "[Cl-]")
+    assert main_part("OCC") == "CCO"
+    with pytest.raises(MoleculeError, match="row 3"):
+        main_part("C1CC", 3)

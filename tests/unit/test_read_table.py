@@ -444,3 +444,18 @@ def test_read_table_uses_the_same_audit(tmp_path):
     assert list(audit.having("duplicate")) == [2, 3]  # rows of the file
     assert list(audit.having("not a molecule")) == [4]
     assert "CCO in rows 2, 3: 1, 2" in str(audit)
+
+
+def test_a_salt_and_its_free_base_or_acid_share_a_group(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "smiles,y,batch\nCCN,1,a\nCCN.Cl,2,b\nCC(=O)O,3,c\nCC(=O)[O-].[Na+],4,b\nCCC,5,d\n[Na+].[Cl-],6,e\n"
+    )
+    data, _ = read_table(path, target="y")
+    assert len(data) == 6  # measured as they are, and never merged
+    first, second = data.groups[:4:2]
+    assert data.groups[:4].tolist() == [first, first, second, second]
+    assert len(set(data.groups)) == 4
+    joined, _ = read_table(path, target="y", group="batch")
+    assert len(set(joined.groups[:4])) == 1  # batch b links the two
+    assert len(set(joined.groups)) == 3
