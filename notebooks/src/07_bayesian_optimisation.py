@@ -906,11 +906,17 @@ if slow is not None:
     both = runs[runs["model"] == "GP"]
     published_rule = both["acquisition"].eq("bound") | both["set"].eq("bace")
     by_surrogate(pd.concat([both[published_rule], with_names(slow)]), ["bound", "greedy"])
-    if more is not None:
+    if more is not None and more["start"].nunique() > 1:
         on_two = both[both["set"].isin(more["set"])]
         for rule in ("EI", "greedy"):
             print()
             by_surrogate(pd.concat([on_two, with_names(more)]), [rule])
+
+# %% [markdown]
+# Read the table by feature, then by model. On Mordred every surrogate is near the top, and on two sets the graph model is as
+# well: networks that take gradient steps are about level with a GP and with NGBoost. On Morgan fingerprints every one of them
+# finds fewer hits by then on the three sets of numbers. What finds the hits early is the **feature**, more than the model. On
+# BACE, where nearly half of all molecules are hits, neither matters much.
 
 # %%
 sets = list(runs["set"].unique())
@@ -1102,7 +1108,10 @@ c6.illustrate(half.mean(), quiet=True, **ends)
 c6.settle(
     {
         "holds": "Both lead by more than 0.02 of what can be found after half the budget.",
-        "does not hold": "At least one of the two does not lead by 0.02 of what can be found.",
+        "does not hold": (
+            "When the networks take gradient steps, others are as early as these two, as the "
+            "table of all surrogates shows."
+        ),
         "undecided": "The poorer of the two leads on some sets and not on others.",
     }
 )
