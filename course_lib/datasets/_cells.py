@@ -263,7 +263,8 @@ def _header_unit(header: str) -> str:
     """Return the unit at the end of a column's name, in brackets or after a slash; what cannot be one is none."""
     found = re.search(r"[(\[]([^)\]]{1,15})[)\]]\s*$|\s/\s*(\S{1,15})\s*$", re.sub(r" \(\d+\)$", "", header))
     unit = re.split("[,;]", found[1] or found[2])[0].strip() if found else ""
-    return "" if unit.isdigit() or re.search("[=<>]", unit) or unit.lower().strip(".") in _REMARKS else unit
+    condition = unit.isdigit() or re.search("[=<>]", unit) or re.match(r"pH\b|\d[\d.]*\s*(°|[CKF]$)", unit)
+    return "" if condition or unit.lower().strip(".") in _REMARKS else unit
 
 
 def _one_form(unit: str) -> str:
@@ -287,7 +288,8 @@ def _settle_units(result: Numbers, cells: Sequence[object], units: list[str], he
     borne = any(not unit or _one_form(unit) == _one_form(main) for unit in counts)
     for row in usable:
         unit, text = units[row], _as_written(cells[row])
-        if not strict if not unit else _one_form(unit) == _one_form(main):
+        fits = _one_form(unit) == _one_form(main) if unit else not strict
+        if fits:
             continue
         result.value[row] = np.nan
         if not unit:

@@ -459,3 +459,11 @@ def test_a_salt_and_its_free_base_or_acid_share_a_group(tmp_path):
     joined, _ = read_table(path, target="y", group="batch")
     assert len(set(joined.groups[:4])) == 1  # batch b links the two
     assert len(set(joined.groups)) == 3
+
+
+@pytest.mark.parametrize("condition", ["25 °C", "298 K", "pH 7.4", "n = 3"])
+def test_a_condition_in_the_header_is_no_unit(tmp_path, condition):
+    path = tmp_path / "t.csv"
+    path.write_text(f"smiles,solubility ({condition})\nCCO,5 mg/mL\nCCC,6 mg/mL\n", encoding="utf-8")
+    data, _ = read_table(path)
+    assert (data.units, data.y.tolist()) == ("mg/mL", [5, 6])

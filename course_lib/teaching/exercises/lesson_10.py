@@ -36,7 +36,7 @@ def _slip(audit) -> int:
         Case(int(_audit().rows.query("fate == 'merged'")["row"].iloc[0]), says="robust deviations"),
     ],
 )
-def _find_the_slip(answer: object, **context: object) -> Verdict:
+def _find_the_slip(answer: object) -> Verdict:
     audit = _audit()  # of the file as it came, whatever the notebook has read since
     rows, slip = audit.rows, _slip(audit)
     if not isinstance(answer, int | np.integer | float) or isinstance(answer, bool):
