@@ -14,9 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+from xml.etree.ElementTree import iterparse
 
 from ._base import DatasetError
+
+if TYPE_CHECKING:
+    from openpyxl.cell.cell import Cell
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 MAX_BYTES = 200_000_000  # of the file, and of what it unpacks to
 MAX_ROWS = 1_000_000
@@ -130,7 +135,8 @@ def _spreadsheet(path: Path, content: bytes) -> Raw:
             if not sheets:
                 raise TableError(f"{path.name} has no worksheet")
             sheets[0].reset_dimensions()  # what the file states of its size may be wrong
-            parts = _bounded(path, ([_plain(cell) for cell in row] for row in sheets[0].iter_rows(values_only=True)))
+            rows, widths = _bounded(path, ([_plain(cell) for cell in row] for row in sheets[0].iter_rows()))
+            hidden, unknown = _hidden(sheets[0]), _without_result(content, rows)
         finally:
             book.close()
     except TableError:
@@ -140,17 +146,54 @@ def _spreadsheet(path: Path, content: bytes) -> Raw:
             f"{path.name} cannot be read as an Excel file ({type(error).__name__}: {error}): save it again, or as CSV"
         ) from error
     others = [sheet.title for sheet in sheets[1:]]
-    note = f"Excel sheet {sheets[0].title!r}" + (f"; not read: {', '.join(map(repr, others))}" if others else "")
-    return Raw(*parts, False, [note])
+    notes = [f"Excel sheet {sheets[0].title!r}" + (f"; not read: {', '.join(map(repr, others))}" if others else "")]
+    if hidden:
+        notes.append(f"hidden rows, read as all others: {hidden}. Delete the rows that you do not want")
+    if unknown:
+        notes.append(
+            f"formulas without a stored result, read as blank: {len(unknown)} (first in {unknown[0]}). Open the file "
+            "in Excel or LibreOffice and save it again"
+        )
+    return Raw(rows, widths, False, notes)
 
 
-def _plain(cell: object) -> object:
-    """Give a spreadsheet's cell as number or text."""
-    if cell is None:
+def _plain(cell: Cell) -> object:
+    """Give a spreadsheet's cell as number or text; 0.5 that is shown as 50 % is read as it is seen."""
+    value = cell.value
+    if value is None:
         return ""
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return cell
-    return str(cell)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{100 * value:.15g}%" if "%" in cell.number_format else value
+    return str(value)
+
+
+def _hidden(sheet: ReadOnlyWorksheet) -> int:
+    """Count the rows that a filter or a hand has hidden. openpyxl tells them only of a sheet that it holds whole."""
+    hidden = 0
+    with sheet._get_source() as xml:
+        for _, part in iterparse(xml):
+            if part.tag.endswith("}row"):
+                hidden += part.get("hidden") in ("1", "true")
+                part.clear()
+    return hidden
+
+
+def _without_result(content: bytes, rows: list[list]) -> list[str]:
+    """Places of the formulas that no program has worked out: such a file was written by a script."""
+    from openpyxl import load_workbook
+
+    book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
+    try:
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()
+        return [
+            cell.coordinate
+            for row, values in zip(sheet.iter_rows(), rows, strict=True)
+            for column, cell in enumerate(row)
+            if cell.data_type == "f" and (column >= len(values) or values[column] == "")
+        ]
+    finally:
+        book.close()
 
 
 # -------------------------------------------------------------------------------------------------------------- text

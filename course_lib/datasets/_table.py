@@ -94,9 +94,9 @@ def read_table(
     """Read a table of molecules and measured values, and account for every row.
 
     Text parted by commas, semicolons, tabs or bars, in UTF-8, UTF-16, Shift-JIS or Western European; Excel (.xlsx, its
-    first sheet); each also packed by gzip. Decimal commas, units in cells and percent signs are understood. A value
-    below or above a limit of detection is left out, as it is not a value. Rows of one molecule (by canonical SMILES)
-    are merged into one with their median. Cells are data: no formula is run.
+    first sheet, hidden rows too); each also packed by gzip. Decimal commas, units in cells and percent signs are
+    understood. A value below or above a limit of detection is left out, as it is not a value. Rows of one molecule (by
+    canonical SMILES) are merged into one with their median. Cells are data: no formula is run.
 
     Parameters
     ----------

@@ -77,7 +77,8 @@ def report(
         Molecules to predict and to choose from; needs no values.
     out : str or Path
         The page. Beside it, with its name: ``.csv`` (predictions, and each row that was left out or merged),
-        ``.json`` (every number), ``.skops`` (the model). None of them may be a file that is read.
+        ``.json`` (every number), ``.skops`` (the model; where none is recommended, one of an earlier run is removed).
+        None of them may be a file that is read.
     level, k, maximise, quick, n_jobs, random_state
         Of `course_lib.report.study`.
 
@@ -122,14 +123,15 @@ def report(
         tables.append(lost)
         found.numbers["candidates_read"] = new_audit.counts | {"not_used": lost[["row", "reason"]].to_dict("records")}
     tables = [table for table in tables if len(table)]
-    if found.model is None:
-        del files["model"]
+    model = files["model"] if found.model is not None else files.pop("model")
     try:
         spreadsheet_safe(pd.concat(tables, ignore_index=True)).to_csv(files["csv"], index=False)
         files["json"].write_text(json.dumps(_plain(found.numbers), indent=1, ensure_ascii=False), encoding="utf-8")
         out.write_text(page(data, audit, found), encoding="utf-8")
         if found.model is not None:
-            save(files["model"], found, features("bits", list(data.smiles)))
+            save(model, found, features("bits", list(data.smiles)))
+        else:
+            model.unlink(missing_ok=True)  # of an earlier run: beside this page it would pass for its model
     except OSError as error:
         raise TableError(f"the report cannot be written ({error.strerror or error}): choose another place") from error
     return Report(data, audit, found, files)

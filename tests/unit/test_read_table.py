@@ -38,6 +38,17 @@ def excel(*sheets) -> bytes:
     return stream.getvalue()
 
 
+def edited(change) -> bytes:
+    """Excel file of three molecules whose sheet is changed before it is stored."""
+    book = Workbook()
+    for row in (["smiles", "yield"], ["CCO", 0.5], ["CCN", 0.123], ["CCC", 1]):
+        book.active.append(row)
+    change(book.active)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
 def bomb() -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -72,7 +83,8 @@ ACCOUNTED = {
         excel([["smiles", "y"], ["CCO", 1.5], ["CCN", datetime(2026, 2, 1)], ["CCC", 2]]), {}, (2, 0, 1), ["a date"]
     ),
     "Excel formula without a stored value": (
-        excel([["smiles", "y"], ["CCO", 1.5], ["CCN", "=1+1"], ["CCC", 2]]), {}, (2, 0, 1), ["empty"]
+        excel([["smiles", "y"], ["CCO", 1.5], ["CCN", "=1+1"], ["CCC", 2]]), {}, (2, 0, 1),
+        ["empty", "formulas without a stored result, read as blank: 1 (first in B3)"],
     ),
     "gzip": (gzip.compress(GOOD.encode()), {}, (3, 0, 0), []),
     "gzip of Excel": (gzip.compress(excel([["smiles", "y"], ["CCO", 1], ["CC", 2.5]])), {}, (2, 0, 0), ["Excel"]),
@@ -467,3 +479,29 @@ def test_a_condition_in_the_header_is_no_unit(tmp_path, condition):
     path.write_text(f"smiles,solubility ({condition})\nCCO,5 mg/mL\nCCC,6 mg/mL\n", encoding="utf-8")
     data, _ = read_table(path)
     assert (data.units, data.y.tolist()) == ("mg/mL", [5, 6])
+
+
+@pytest.mark.parametrize("form", ["0%", "0.00%"])
+def test_percent_in_excel_is_read_as_it_is_seen(tmp_path, form):
+    def as_percent(sheet):
+        for cell in sheet["B"][1:]:
+            cell.number_format = form
+
+    path = tmp_path / "yields.xlsx"
+    path.write_bytes(edited(as_percent))
+    assert list(read_table(path)[0].y) == [50, 12.3, 100]
+    path.write_bytes(edited(lambda sheet: None))
+    assert list(read_table(path)[0].y) == [0.5, 0.123, 1]
+
+
+def test_hidden_rows_of_excel_are_read_and_told(tmp_path):
+    def hide(sheet):
+        sheet.row_dimensions[3].hidden = True
+
+    path = tmp_path / "filtered.xlsx"
+    path.write_bytes(edited(hide))
+    data, audit = read_table(path)
+    assert len(data) == 3
+    assert "hidden rows, read as all others: 1. Delete the rows that you do not want" in audit.notes
+    path.write_bytes(edited(lambda sheet: None))
+    assert not any("hidden" in note for note in read_table(path)[1].notes)

@@ -268,11 +268,13 @@ def test_too_little_is_told_and_not_modelled(tmp_path, smiles, y, word):
 
 def test_noise_is_not_recommended(molecules, tmp_path):
     y = np.random.default_rng(7).lognormal(size=48)
+    (tmp_path / "r.skops").write_text("model of an earlier run")
     made = report(write(tmp_path / "t.csv", molecules.smiles, y), "y", out=tmp_path / "r.html", quick=True)
     assert made.study.verdict == "not recommended"
     assert made.study.recommended is None
     assert "No model is recommended" in made.files["html"].read_text(encoding="utf-8")
     assert "model" not in made.files
+    assert not (tmp_path / "r.skops").exists()  # it would pass for the model of this page
 
 
 def test_classes(molecules, tmp_path):
