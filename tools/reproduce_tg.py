@@ -171,9 +171,9 @@ def lightgbm(**changes: float) -> LightGBMRegressor:
     return LightGBMRegressor(**{**FIXED, **changes})
 
 
-def split(data: Pool, number: int) -> tuple[np.ndarray, np.ndarray]:
+def split(data: Pool | datasets.Dataset, number: int) -> tuple[np.ndarray, np.ndarray]:
     splitter = GroupShuffleSplit(n_splits=1, train_size=N_TRAIN, random_state=number)
-    return next(splitter.split(data.x2, groups=data.groups))
+    return next(splitter.split(data.smiles, groups=data.groups))
 
 
 # --- stage fixed: arms with the lecture's parameters as they come ---------------------------------------------------
@@ -270,6 +270,24 @@ def fixed(name: str, number: int) -> Iterator[dict]:
     chooser = featurize.Descriptors(scale=False).fit(data.statistics[train])
     table = np.hstack([columns.x2, np.asarray(chooser.transform(data.statistics))])
     yield record("LightGBM 2D + statistics of 3D", lightgbm().fit(table[train], y).predict(table[test]))
+
+
+# --- stage ngrams: the controls of SMILES enumeration, as (a) and (b) are those of conformers ------------------------
+def ngrams(name: str, number: int) -> Iterator[dict]:
+    """One spelling a molecule, its row copied or the limits divided. Needs no conformer: molecules as ``read``."""
+    data = read(name)
+    train, test = split(data, number)
+    y, copies = data.y[train], np.repeat(np.arange(len(train)), ROWS)
+    counts = CountVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False, max_features=300, dtype=np.float32)
+    known, new = counts.fit_transform(data.smiles[train]).toarray(), counts.transform(data.smiles[test]).toarray()
+    relaxed = lightgbm(min_child_samples=1, reg_alpha=0.8 / ROWS, reg_lambda=0.2 / ROWS)
+    for arm, model, rows in (
+        ("SMILES n-grams, one row", lightgbm().fit(known, y), 1),  # as in stage fixed: the two must agree
+        ("SMILES n-grams, row copied", lightgbm().fit(known[copies], y[copies]), ROWS),
+        ("SMILES n-grams, limits divided", relaxed.fit(known, y), 1),
+    ):
+        error = scores(data.y[test], model.predict(new))
+        yield {"arm": arm, "rows": rows, **error, "n_train": len(train), "n_test": len(test)}
 
 
 # --- stage cv: what two ways of cross-validation say of the augmented rows (A3) -------------------------------------
@@ -594,6 +612,7 @@ RUN = FullRun(
         "forms": Stage(forms, tasks(("homopolymer_tg",), 20)),
         "imbalanced": Stage(imbalanced, tasks(("flammable",), 20)),
         "tuned_more": Stage(tuned_more, tasks(SETS, 20)),
+        "ngrams": Stage(ngrams, tasks(SETS, 20)),
     },
 )
 
@@ -688,6 +707,7 @@ def summarise() -> None:
         ("extrapolation", "arm"),
         ("forms", ["form", "arm"]),
         ("imbalanced", "arm"),
+        ("ngrams", "arm"),
     ):
         table = RUN.read(stage)
         if table.empty:
