@@ -17,5 +17,6 @@ def pytest_configure(config):
     os.environ.update(one_code_path())
     os.environ.pop("MPLBACKEND", None)  # kernels then draw inline, and the tests by the file below
     os.environ["MATPLOTLIBRC"] = str(Path(__file__).parent / "tests" / "matplotlibrc")
+    config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "nbval_sanitize.cfg")
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
