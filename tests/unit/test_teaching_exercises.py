@@ -222,7 +222,40 @@ def test_right_answers_that_differ_from_the_solution_pass():
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    def all_limits(k):
+        return {
+            "min_child_samples": -(-20 // k),
+            "reg_alpha": 0.8 / k,
+            "reg_lambda": 0.2 / k,
+            "min_child_weight": 1e-3 / k,
+        }
+
     chosen = make_pipeline(SelectKBest(f_regression, k=20), StandardScaler(), Ridge())
-    for id, answer in (("0.3", 38), ("2.1", {"a", "b", "d", "f"}), ("2.3", "ClC(C)CC(Cl)CC(Cl)CC"), ("3.2", chosen)):
+    for id, answer in (
+        ("0.3", 38),
+        ("2.1", {"a", "b", "d", "f"}),
+        ("2.3", "ClC(C)CC(Cl)CC(Cl)CC"),
+        ("2.3", "CC[C@H](Cl)C[C@H](Cl)C[C@H](C)Cl"),
+        ("3.2", chosen),
+        ("3.1", all_limits),
+    ):
         assert examine(id, answer)[0] == "correct", id
     assert examine("0.3", 50)[0] == "not yet"
+
+
+def test_any_estimator_that_chooses_twenty_columns_inside_the_folds_is_right():
+    from sklearn.feature_selection import RFE, SelectKBest, f_regression
+    from sklearn.linear_model import OrthogonalMatchingPursuit, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    by_correlation = make_pipeline(SelectKBest(f_regression, k=20), Ridge(0.1))
+    for answer in (
+        by_correlation,
+        make_pipeline(StandardScaler(), by_correlation),
+        RFE(Ridge(0.1), n_features_to_select=20, step=0.5),
+        OrthogonalMatchingPursuit(n_nonzero_coefs=20),
+    ):
+        assert examine("1.4", answer)[0] == "correct", answer
+    for answer in (OrthogonalMatchingPursuit(n_nonzero_coefs=30), make_pipeline(StandardScaler(), Ridge(0.1))):
+        assert examine("1.4", answer)[0] == "not yet", answer

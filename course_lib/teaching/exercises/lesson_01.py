@@ -47,7 +47,7 @@ def _smallest_table(answer: object, **context: object) -> Verdict:
     if value == 62.5:
         return wrong("The sum is right, but there is no half a molecule: the smallest whole number that is enough?")
     if value == 62:
-        return wrong("You rounded down: with 62 an average tree sees a little less than it needs.")
+        return wrong("You rounded down: with 62, two of the folds train on 49 molecules, and 0.8 of 49 is too few.")
     if 25 <= value <= 26:
         return wrong("You multiplied by 0.8 where the way back, from the tree to the table, divides.")
     if value in (31, 31.25, 32):
@@ -73,7 +73,7 @@ function_exercise(
     solution=lambda e: np.std(e, ddof=1) / np.sqrt(len(e)),
     also_right=[lambda e: np.std(e) / np.sqrt(len(e))],
     why="The scatter of single errors, divided by the square root of their number. Put it behind every mean absolute "
-    "error as plus or minus: with fifty molecules it is about a tenth of the error, for any model.",
+    "error as plus or minus: with fifty molecules it is a tenth of the error or a little more.",
     mistakes={
         "Right for one table, wrong for another of a different length: where does the 24 come from?": (
             _both(lambda sd, n: sd / np.sqrt(24))
@@ -195,6 +195,17 @@ def _pipeline_cases() -> dict[str, Any]:
     }
 
 
+_INSIDE = (
+    "cross_val_predict fits the whole estimator anew in each fold, so the descriptors are chosen on four folds and the "
+    "fifth has had no say. The next cell shows what that does to the score."
+)
+
+
+def _steps(model: Any) -> list:
+    """Return the steps of a pipeline, those of pipelines inside it too; a model alone is one step."""
+    return [part for _, step in model.steps for part in _steps(step)] if hasattr(model, "steps") else [model]
+
+
 @exercise(
     "1.4",
     solution=lambda: Case(_pipeline_cases()["right"]),
@@ -214,7 +225,6 @@ def _pipeline_cases() -> dict[str, Any]:
 )
 def _honest(answer: Any, **context: object) -> Verdict:
     from sklearn.base import clone
-    from sklearn.pipeline import Pipeline
 
     if isinstance(answer, type):
         return wrong("That is the class. Make a model of it with brackets: Ridge(0.1), not Ridge.")
@@ -227,11 +237,15 @@ def _honest(answer: Any, **context: object) -> Verdict:
             "That is a table. Whatever columns it holds were chosen with all values in sight: give the estimator that "
             "does the choosing when it is fitted."
         )
-    steps = [step for _, step in answer.steps] if isinstance(answer, Pipeline) else [answer]
+    X, y = _noise()
+    steps = _steps(answer)
     choosing = [position for position, step in enumerate(steps) if hasattr(step, "get_support")]
     if not choosing:
+        last = _steps(clone(answer).fit(X, y))[-1]
+        if np.count_nonzero(getattr(last, "coef_", 0)) == 20:  # a model that keeps 20 of its columns by itself
+            return right(_INSIDE)
         return wrong("Nothing is chosen: this fits all descriptors. The choice must be a step of the estimator.")
-    if choosing[-1] == len(steps) - 1:
+    if choosing[-1] == len(steps) - 1 and not hasattr(steps[-1], "predict"):
         if len(steps) == 1:
             return wrong("This chooses descriptors and stops: it cannot predict. The model comes after it.")
         return wrong("The order is turned round: the choice must come before the model that uses it.")
@@ -244,12 +258,7 @@ def _honest(answer: Any, **context: object) -> Verdict:
             "SelectKBest scores columns by f_classif unless told otherwise, and that is for classes. Say "
             "SelectKBest(f_regression, k=20), or use best_20."
         )
-    X, y = _noise()
-    fitted = clone(answer).fit(X, y)
-    found = int(np.sum(fitted.steps[choosing[-1]][1].get_support()))
+    found = int(np.sum(_steps(clone(answer).fit(X, y))[choosing[-1]].get_support()))
     if found != 20:
         return wrong(f"Your pipeline chooses {found} descriptors instead of 20.")
-    return right(
-        "cross_val_predict fits the whole pipeline anew in each fold, so the descriptors are chosen on four folds and "
-        "the fifth has had no say. The next cell shows what that does to the score."
-    )
+    return right(_INSIDE)
