@@ -891,7 +891,7 @@ def conformer_cloud(
         ax.scatter(x, y, z, color=COLOURS[colour], marker=mark, s=18, alpha=clear, depthshade=False)
     low, high = places[:, heavy].min(axis=(0, 1)) - 0.3, places[:, heavy].max(axis=(0, 1)) + 0.3
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    ax.set_box_aspect(high - low, zoom=1.35)
+    ax.set_box_aspect(high - low, zoom=1.2)
     ax.view_init(elev=20, azim=-70)
     ax.set_axis_off()
     if title:
