@@ -30,7 +30,7 @@ def _limits(samples: Callable[[int], float], penalty: Callable[[int], float], **
 
 @exercise(
     "3.1",
-    solution=lambda: Case(_limits(lambda k: max(1, round(20 / k)), lambda k: 1 / k)),
+    solution=lambda: Case(_limits(lambda k: -(-20 // k), lambda k: 1 / k)),
     wrong_answers=lambda: [
         Case(_limits(lambda k: 20 * k, lambda k: k), says="multiplied"),
         Case(lambda k: {"min_child_samples": max(1, 20 // k)}, says="penalties"),
@@ -42,6 +42,7 @@ def _limits(samples: Callable[[int], float], penalty: Callable[[int], float], **
         Case(_limits(lambda k: 2, lambda k: 0.1), says="whatever k"),
         Case(_limits(lambda k: max(1, 20 // k), lambda k: 1 / k, num_leaves=31 * 10), says="does not count rows"),
         Case(_limits(lambda k: 1, lambda k: 0), says="switched the limits off"),
+        Case(_limits(lambda k: max(1, 20 // k), lambda k: 1 / k, min_child_weight=0.1), says="never binds"),
         Case(lambda k: 20 / k, says="dictionary"),
     ],
 )
@@ -49,9 +50,15 @@ def _relaxed(answer: Any, **context: Any) -> Verdict:
     given = {k: call(answer, k) for k in (4, 7, 10, 96)}
     if not all(isinstance(one, Mapping) for one in given.values()):
         return wrong("Return a dictionary: the name of each setting and its value for this k.")
-    strange = sorted(set(given[10]) - set(LIMITS))
+    strange = sorted(set(given[10]) - set(LIMITS) - {"min_child_weight"})
     if strange:
         return wrong(f"{strange[0]} does not count rows: copying rows leaves it alone, and so must you.")
+    weight = {k: one.get("min_child_weight", 1e-3 / k) for k, one in given.items()}
+    if any(not np.isclose(value, 1e-3 / k) for k, value in weight.items()):
+        return wrong(
+            "min_child_weight counts rows too (each weighs 1 for squared errors), so k copies make its 0.001 k times "
+            "weaker; but at 0.001 it never binds: leave it out, or divide it by k."
+        )
     at = {name: [given[k].get(name) for k in (4, 10, 96)] for name in LIMITS}
     samples, alpha, reg_lambda = (at[name] for name in LIMITS)
     if samples[0] is not None and samples[0] > 20:
