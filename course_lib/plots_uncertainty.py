@@ -590,7 +590,7 @@ def confidence_demo(
         axes[0].figure.subplots_adjust(0.08, 0.12, 0.98, 0.86, wspace=0.2)  # constrained layout is slow for a slider
     left, right = axes
     half = norm.ppf(0.5 + level / 2) * std
-    title = f"spreads times {scale:g}"
+    title = f"widths times {scale:g}"
     predicted_observed(
         y, mean, mean - scale * half, mean + scale * half, level=level, quantity=quantity, units=units, ax=left,
         title=title,

@@ -251,11 +251,11 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     """Put the cells of stage ``published`` beside the published figures, one row a cell.
 
     ``reaches``: the upper end of our bootstrap interval of R2 (AUROC) is at least the published figure.
-    ``calibrated``: the miscalibration area (ECE) is one that 19 of 20 perfect models would have, or, by the study's own
-    rule, at most the published one. ``rank``: Kendall's correlation of error and predicted deviation (regression).
-    ``log_loss`` (classes) has no published figure; ``log_loss_perfect_low`` and ``_high`` hold nine of ten models whose
-    probabilities are true. ``mean_z2`` says why a cell of a regression is not calibrated: below 1 its intervals are too
-    wide, above 1 too narrow, and near 1 the errors are not normal.
+    ``calibrated``: the miscalibration area (ECE) is no larger than the bound below which 19 of 20 perfect models stay,
+    or, by the study's own rule, at most the published one. ``rank``: Kendall's correlation of error and predicted
+    deviation (regression). ``log_loss`` (classes) has no published figure; ``log_loss_perfect_low`` and ``_high`` hold
+    nine of ten models whose probabilities are true. ``mean_z2`` says why a cell of a regression is not calibrated:
+    below 1 its intervals are too wide, above 1 too narrow, and near 1 the errors are not normal.
     """
     wide = pd.read_csv(Path(__file__).resolve().parents[1] / "data" / "dionysus_published.csv")
     wide = wide.rename(columns={"feature": "on"}).pivot(

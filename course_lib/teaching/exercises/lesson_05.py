@@ -190,8 +190,8 @@ def _needed(answer: Any, **context: Any) -> Verdict:
 # --------------------------------------------------------------------------------------------------- 5.4 spot the leak
 letters_exercise(
     "5.4",
-    why="B fits the noise of the test, D has each molecule on both sides. C's factor is worse than either, and C's "
-    "report is honest: a leak is not a bad model, it is a good-looking report.",
+    why="B fits the noise of the test, D has each molecule on both sides. C's factor makes the intervals worse than "
+    "they were, and C's report is honest: a leak is not a bad model, it is a good-looking report.",
     not_chosen={
         "A": "A is sound: the calibration molecules took part neither in the training nor in the test. That is what "
         "they are for.",
