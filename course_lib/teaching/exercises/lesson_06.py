@@ -130,8 +130,8 @@ function_exercise(
     "6.3",
     inputs=lambda: [(*POINT, *_batches(), 0.2)],
     solution=_meta,
-    why="Negative: more sharing would have served the target. The target's own wish counts, on molecules that took no "
-    "part in the step.",
+    why="A negative value would say: more sharing would have served the target. The target's own wish counts, on "
+    "molecules that took no part in the step.",
     mistakes={
         "You judge the slope from before the step. The target's loss is taken at the moved one.": (
             lambda t, o, a, x, y, u, v, r: _slope_of_loss(t, u, v) * _by_alpha(t, o, a, x, y, r)
