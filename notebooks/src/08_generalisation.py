@@ -7,16 +7,16 @@
 # %% [markdown]
 # > **In this lesson**
 # > - **Objectives:** choose a split by what will be new when the model is used; say when scaffolds cannot split a set;
-# >   compare scores of different splits without falling for the yardstick of R2; check whether a model notices that
-# >   molecules are strange to it; read a learning curve, and tell what a model cannot learn from what a program did not
-# >   train; find test molecules in a training set
+# >   compare scores of different splits without being misled by the yardstick of R2; check whether a model notices that
+# >   molecules are strange to it; read a learning curve, and see whether the model or the program failed to learn; find
+# >   test molecules in a training set
 # > - **Prerequisites:** lessons 04 and 05; R2, a Gaussian process, coverage and the miscalibration area
 # > - **Teaching:** 43 min
 # > - **Exercises:** 17 min
 # > - **Claims:** C8
 # > - **Recap:** Lesson 04 met models that state a mean and a standard deviation for each molecule. Lesson 05 asked whether
-# >   the stated widths are true, on test molecules drawn from the same hat as the training molecules. Here we change the
-# >   hat.
+# >   the stated widths are true, on test molecules drawn in the same way as the training molecules. Here we draw them
+# >   differently.
 # > - **Run time:** FAST within 60 s and 1 GB (120 s with an empty cache); FULL (make reproduce) hours
 
 # %%
@@ -50,7 +50,7 @@ from course_lib.splits import (
 from course_lib.teaching import check, claim, fast, interactive, quiz, show_prediction
 from course_lib.teaching.tables import print_table
 
-N_MOLECULES = 650 if fast() else 1054  # as many as leave 500 to learn from
+N_MOLECULES = 650 if fast() else 1054  # 650: four fifths of them are above 500 (section 5)
 N_SHIFT = 400 if fast() else 1054  # molecules that are split in five ways
 N_DRAWS = 2 if fast() else 10  # how often the training molecules are drawn anew
 # FAST starts the GP's search once. Its NGBoost takes few, long steps and two inner folds, which
@@ -154,8 +154,8 @@ ax = plots.score_distribution(
 # same bits, which need not be the same molecule: bits do not count, as lesson 04 found.)
 #
 # The name of a split does not say how far its test lies away. Measure it, and say by which yardstick. In fingerprint bits
-# the scaffold split is the furthest. In descriptors, from which the clusters were made, it is another one. Choose the
-# yardstick that your model sees.
+# the scaffold split is the furthest. In descriptors, from which the clusters were made, leaving one cluster out is, and the
+# scaffold split lies level with the cluster split. Choose the yardstick that your model sees.
 #
 # A number is not a molecule. Here is the test molecule that stands in the middle of each cloud, with its nearest one.
 
@@ -237,9 +237,9 @@ for name in ("octane", "permittivity"):
     print(f"{name:13} five folds of fingerprint clusters: {[len(test) for _, test in folds]}")
 
 # %% [markdown]
-# The folds of the octane numbers are still uneven. One cluster of small, mostly open-chain molecules stays whole: alkanes,
-# alkenes, alcohols, some ketones and ethers. They set few bits, so the algorithm finds little that parts them. "In one cluster" need not mean "alike": look
-# at the members. And no split that keeps such a cluster whole can make even folds.
+# The folds of the octane numbers are still uneven. One cluster of small open-chain molecules stays whole: alkanes, alkenes,
+# alcohols, some ketones and ethers. They set few bits, so the algorithm finds little that parts them. "In one cluster" need
+# not mean "alike": look at the members. And no split that keeps such a cluster whole can make even folds.
 
 # %% [markdown]
 # ## 3 What the scores become
@@ -298,7 +298,7 @@ for kind, folds in progress(KINDS.items(), "kinds of splits"):
 # %% [markdown]
 # An interval asks: what if we had drawn other molecules? Molecules of one family share their errors, so we resample whole
 # **clusters** of similar molecules, not single ones. (The same clusters for all splits; the models and the folds stay as
-# they are.)
+# they are. Another division into folds would move the scores too, and that is not in the interval.)
 
 
 # %% tags=["nbval-check-output"]
@@ -332,13 +332,14 @@ print(f"\nR2 lost against the random split, 95 % intervals over {len(set(family)
 print(pd.DataFrame(losses).fillna("-").to_string())
 
 # %% [markdown]
-# Every model falls. Ridge, which sees only the weight and the counts of atoms, ends below the mean under three of the
-# five. (The last line trains on more molecules than the others: all but one cluster.) Which line is the honest one? The
-# one that imitates the use. To fill gaps in a family that you have measured, the random split is.
+# Every model that had learned something falls. Ridge, which sees only the weight and the counts of atoms, has a lower R2
+# than the mean under three of the five, but a larger MAE under one only: R2 counts squares, so a few large misses can
+# decide it. (The last line trains on more molecules than the others: all but one cluster.) Which line is the honest
+# one? The one that imitates the use. To fill gaps in a family that you have measured, that is the random split.
 #
 # ### The yardstick moves, too
 # $R^2$ compares a model's squared error with the spread of the *test* values about *their own* mean. Where the values of a
-# cluster are alike, the same error in kJ/mol gives a lower $R^2$. And nobody who predicts a new family knows its mean. What
+# cluster are alike, the same root mean squared error (RMSE) in kJ/mol gives a lower $R^2$. And nobody who predicts a new family knows its mean. What
 # one has is the mean of the **training** values.
 #
 # ### Exercise 8.1: skill against what one would have said
@@ -377,6 +378,7 @@ for train, test in KINDS["leave one cluster out"]:
         "similarity": np.median(similar["leave one cluster out"][test]),
         f"spread ({data.units})": y[test].std(),
         f"MAE ({data.units})": evaluate.mae(y[test], given[test]),
+        f"RMSE ({data.units})": evaluate.rmse(y[test], given[test]),
         "R2": evaluate.r2(y[test], given[test]),
         "skill": skill_solution(y[test], given[test], y[train]),
     })  # fmt: skip
@@ -388,15 +390,19 @@ print(
 )
 
 # %% [markdown]
-# The same predictions, three verdicts. Compare the clusters of 29 and of 16 molecules. The error is the same. R2 is lower in
-# the first, whose values lie closer together; skill turns the order round. Now the top row. It has the largest error, and R2
-# says so. Skill still looks decent, as a training mean that is far away is easy to beat. And its molecules are the most
-# *similar* to the training set: long chains, whose bits repeat while their heats grow. No single yardstick is enough. Say
-# over which molecules R2 was taken, and print the error in the property's own unit.
+# The same predictions, three verdicts. Compare the clusters of 29 and of 16 molecules. The MAE is the same, the RMSE
+# nearly. R2 is far lower in the first, whose values lie closer together; skill turns the order round. Now the top
+# row. It has the largest error, and R2 says so. Skill still looks decent, as a training mean that is far away is easy
+# to beat. And its molecules are the most *similar* to the training set: long chains, whose bits repeat while their
+# heats grow. No single yardstick is enough. Say over which molecules R2 was taken, and print the error in the
+# property's own unit.
 #
 # ### The full run
 # It has five folds of each kind but the last, which has ten, four data sets, and all models of the study. Errors as
-# multiples of those under random splits:
+# multiples of those under random splits. (Leaving one cluster out trains on more molecules, and skips clusters of fewer than
+# ten. The line `similarity` is no multiple: it is the similarity to the nearest training molecule, the mean of the folds'
+# medians. BNN is a Bayesian neural network, SNGP a network whose last layer is like a GP, GNN-GP a graph network with a GP on
+# top, MLP a plain network.)
 
 
 # %% tags=["nbval-check-output"]
@@ -425,11 +431,13 @@ if shifts is not None:
         print_table(by_kind.T, "{:.2f}")
 
 # %% [markdown]
-# Read the tables by rows: no model is spared, and the more a model had learned, the more it has to lose. The mean hardly moves,
-# ridge little, all others by much the same factor. Then by columns: which split is the hardest differs from set to set. On
-# permittivity it is the scaffold split by far. There two thirds of the molecules have no ring and lie in one fold, so that the
-# model learns from rings and is asked about chains. On the flammable liquids a cluster split is hardly harder than a random
-# one, and a scaffold split is. So a factor belongs to a set and a split. Do not carry it over to yours: measure it.
+# Read the tables by rows: nearly every model loses under nearly every split. (On the flammable liquids some lose
+# nothing under the cluster split.) The mean, which has nothing to lose, moves least; ridge mostly less than the
+# others. Among the others the order changes from set to set. Then by columns: which split is the hardest differs,
+# too. On permittivity it is the scaffold split, for every model but the mean and ridge. There two thirds of the
+# molecules have no ring and lie in one fold, so most of that score is chains predicted from rings. On the flammable
+# liquids a cluster split is hardly harder than a random one, and a scaffold split is. So a factor belongs to a set
+# and a split. Do not carry it over to yours: measure it.
 
 # %% [markdown]
 # ## 4 Does the model notice?
@@ -452,7 +460,8 @@ honesty = pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False)
 print_table(honesty, "{:.3g}")
 areas = perfect_reference(evaluate.miscalibration_area, n=len(smiles))
 held = np.quantile(perfect_reference(evaluate.coverage, n=len(smiles)), [0.05, 0.95])
-print(f"a model that tells the truth: coverage {held[0]:.3f} to {held[1]:.3f}, ", end="")
+print("a model that tells the truth, in nine of ten cases: coverage", end=" ")
+print(f"{held[0]:.3f} to {held[1]:.3f};")
 print(f"area mostly below {np.quantile(areas, 0.95):.3f}")
 
 # %% [markdown]
@@ -460,7 +469,7 @@ print(f"area mostly below {np.quantile(areas, 0.95):.3f}")
 # than the errors do. The GP was a little too wide under the random split, and so it ends about right. NGBoost has no such
 # distance: compare what it states and what it needs under its two splits. And look at the split by structure *and
 # target*: there the GP needs as much as under the scaffold split and states less. A shift in the **values** shows only in
-# part in the structures, and structures are all that a model is given.
+# part in the structures, and structures are all that a model is given of a test molecule.
 #
 # An average may be right while the strangest molecules are not. So look at near and far molecules apart:
 
@@ -490,22 +499,38 @@ if shifts is None:
     print("full run: not there yet; coverage and area of the other models will stand here")
 else:
     regression = shifts[shifts["ama"].notna()]
-    for measure, how in {"coverage95": "mean", "ama": "mean", "mean_z2": "median"}.items():
-        print(f"{measure}, {how} over sets and folds")
-        by_cell = regression.pivot_table(
-            index="cell", columns="by", values=measure, aggfunc=how, sort=False
-        )
-        print_table(by_cell[list(KINDS)], "{:.2f}")
+    # the mean area of a model that tells the truth, by the formula of lesson 05
+    regression = regression.assign(perfect=np.sqrt(np.pi / (32 * regression["n_test"])))
+
+    def over_sets(measure, by):
+        """Mean over the molecules of each set (a fold counts by its size), then over sets."""
+        sums = regression.assign(total=regression[measure] * regression["n_test"])
+        sums = sums.groupby([by, "by", "set"], sort=False)[["total", "n_test"]].sum()
+        means = (sums["total"] / sums["n_test"]).groupby(level=[0, 1], sort=False).mean()
+        return means.unstack("by")[list(KINDS)]
+
+    covered, area = over_sets("coverage95", "cell"), over_sets("ama", "cell")
+    area.loc["tells truth"] = over_sets("perfect", "cell").mean()
+    print("coverage of 95 % intervals, mean of the sets")
+    print_table(covered, "{:.2f}")
+    print("miscalibration area, mean of the sets")
+    print_table(area, "{:.3f}")
+    print("mean squared z, median over sets and folds")
+    z2 = regression.pivot_table(
+        index="cell", columns="by", values="mean_z2", aggfunc="median", sort=False
+    )
+    print_table(z2[list(KINDS)], "{:.2f}")
 
 # %% [markdown]
-# Each model covers less under scaffolds and under clusters with target, SNGP least of all. Yet the area hardly moves, and for
-# some it becomes *smaller*. Under random splits most of these models are a little too careful: their mean squared z is below 1.
-# Larger errors fill that up, and the far misses at 95 % become more. An area that improves under a shift is no comfort: look
-# at the coverage too.
+# Under scaffolds every model but GNN-GP covers less, and under clusters with target all do; SNGP has the lowest
+# coverage there. Yet the area becomes *smaller* for most of them, though it stays above that of a model that tells
+# the truth (last row). That is what one would expect where widths were too large before: under random splits the mean
+# squared z of most is below 1, so larger errors bring the middle of the curve to the line while the far misses at 95
+# % become more. An area that improves under a shift is no comfort: look at the coverage too.
 
 # %% [markdown]
-# Now move both at once, the kind of split and the number of training molecules. Where is the GP wrong, and where is it
-# wrong and sure?
+# Now move both at once, the kind of split and the number of training molecules. Where is the GP wrong, and where do its
+# intervals not say so?
 
 # %% tags=["nbval-check-output"]
 kinds = [kind for kind, folds in KINDS.items() if len(folds) == 3]
@@ -528,6 +553,12 @@ def shift_at(n_train="all", split="cluster"):
         f"R2 {evaluate.r2(y[few], given):.2f}, MAE {evaluate.mae(y[few], given):.1f} "
         f"{data.units}, coverage {evaluate.coverage(y[few], given, std):.2f}"
     )
+    top = np.argsort(y[few])[-10:]
+    missed = (np.abs(y[few] - given) > 1.96 * std)[top].sum()
+    print(
+        f"of the ten highest {missed} are missed; median stated width "
+        f"{np.median(std[top]):.0f} {data.units}, of all {np.median(std):.0f}"
+    )
 
 
 shift_at()
@@ -535,7 +566,8 @@ shift_at()
 # %% [markdown]
 # **Figure:** left, predicted against measured heat of sublimation of all molecules under the cluster split, with the GP's
 # 95 % intervals, misses as orange squares; right, its calibration curve with the grey band of a calibrated model. The
-# highest heats are predicted far too low and many of their intervals miss: there the GP is wrong and sure.
+# highest heats are predicted far too low, and many of their intervals miss, although they are somewhat wider than usual. They
+# are not wide enough. (In part this is choice: whoever picks the highest *measured* values picks misses, with any model.)
 
 # %% tags=["widget"]
 interactive(shift_at, n_train=[25, 100, "all"], split=kinds)
@@ -549,12 +581,16 @@ interactive(shift_at, n_train=[25, 100, "all"], split=kinds)
 # 2. deep models are poor below 300;
 # 3. and good from 500.
 #
+# (The slide says that NGBoost is *good* and that deep models *become better*; our rule asks for more, that NGBoost be
+# the best and deep models nearly level. And the sentence stands on a slide about cluster sampling, while our rule
+# names no kind of newness: we test it under random splits, the mildest kind.)
+#
 # A fifth of the molecules is set aside; the training set grows from 25 to all others, each size containing the smaller
 # ones. One small neural network joins. It has two hidden layers and states a mean and a noise. We give it molecules in
 # **batches** of 32: each batch moves the weights a little, a *gradient step*. An **epoch** has passed when each molecule
-# has been used once.
+# has been used once. (15 % of its molecules are held back, to tell it when to stop.)
 
-# %% tags=["nbval-check-output"]
+# %%
 splits = {}
 for draw in range(N_DRAWS):
     one_in_five = GroupShuffleSplit(1, test_size=0.2, random_state=draw)
@@ -630,17 +666,19 @@ if sizes is not None:
     print_table(common.pivot_table(index="cell", columns="n", values="ama"), "{:.2f}")
 
 # %% [markdown]
-# **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a logarithmic
-# axis, one line a model; the bands of the GP and of NGBoost run from the worst to the best draw. The first panel is today's
-# run with its few draws. The data sets of the full run follow, each in a panel of its own, with more draws. NGBoost's line
-# runs below the GP's in every panel where there are few molecules. Most networks stay close to the GP. Two do not: GNN-GP on
-# two of the sets up to 100 molecules, and the BNN on BACE, which is at chance with 25 molecules. Why, we did not test.
+# **Figure:** $R^2$ on the test (AUROC for sets of two classes) against the number of training molecules, on a
+# logarithmic axis, one line a model; the bands of the GP and of NGBoost run from the worst to the best draw. The
+# first panel is today's run with its few draws. The data sets of the full run follow, each in a panel of its own,
+# with more draws. (MLP is in the table and in the rule, and not drawn.) NGBoost's line runs below the GP's in every
+# panel, most where there are few molecules. With 25 and 50 molecules most networks are at most 0.1 behind the GP,
+# with more molecules mostly closer. Three cases lie further behind: GNN-GP on Delaney and on permittivity up to 100
+# molecules, and the BNN on BACE, which is at chance with 25 molecules. Why, we did not test.
 
 # %% [markdown]
 # ### A model that has seen other tables
 # All these models know nothing before they see your molecules. **TabPFN** (Hollmann et al. 2025) is a network that was
 # trained beforehand on a very large number of made-up tables, so that it predicts for a new table without any training. Its
-# weights are a file to download, and we do not copy figures that we have not measured. If you have the file: install
+# weights are a file to download, which the course does not have, so it prints no figure for it. If you have the file: install
 # `tabpfn`, set `TABPFN_WEIGHTS` to its path, and the cell runs it on the draws above.
 
 
@@ -668,7 +706,7 @@ else:
 # %% [markdown]
 # ## 6 A rule, or a line of code?
 #
-# The study's code is public, and so it can be read; that is a merit which few papers have. Its networks train on batches of
+# The study's code is public, and so it can be read. Its networks train on batches of
 # 256 molecules. When the molecules do not fill the last batch, the batcher **drops** it. With thousands of molecules
 # nobody would notice.
 #
@@ -699,8 +737,7 @@ check("8.2", gradient_steps_solution)
 
 # %% tags=["nbval-check-output"]
 asked = {f"{n} with validation": int(0.85 * n) for n in (120, 200, 300, 301, 302, 602, 603)}
-asked |= {f"{name}, 70 % of {n}": 7 * n // 10 for name, n in
-          {"FreeSolv": 637, "Delaney": 1116}.items()}  # fmt: skip
+asked |= {"FreeSolv": 445, "Delaney": 780}  # counted in the study's published splits
 arithmetic = {
     what: {
         "training": n,
@@ -727,7 +764,7 @@ print_table(arithmetic)
 # %% tags=["predict"]
 my_prediction = ...  # R2
 
-# %% tags=["nbval-check-output"]
+# %%
 order, test = splits[0]
 some = order[:250]
 untrained = DeepEnsembleRegressor(1, max_epochs=0, random_state=0).fit(X[some], y[some])
@@ -753,19 +790,19 @@ print(
 # and its area, too. It states about the spread of the whole table, and that is roughly what its errors are. **A model
 # that has learned nothing can look calibrated** (lesson 05, section 3), so the area alone would not have given it away.
 #
-# Now the learning curve of one and the same network, with batches of about 256 molecules in both cases: once with every
-# molecule used, once with the published rule.
+# Now the learning curve of one and the same network, with batches of about 256 molecules in both cases: once with no batch
+# dropped, once with a rule like the published one. Ours counts all molecules that it is given, those held back for stopping
+# too. So our first step comes at 256 molecules, the study's at 302.
 #
-# > **Predict first.** With the published rule: how much does $R^2$ gain when the training set grows from 250 to 260
-# > molecules?
+# > **Predict first.** With that rule: how much does $R^2$ gain when the training set grows from 250 to 260 molecules?
 
 # %% tags=["predict"]
 my_prediction = ...  # gain in R2
 
 
-# %% tags=["nbval-check-output"]
-def as_published(n, draw):
-    """The network in batches of 256: the rest is dropped, here the same rows in every epoch."""
+# %%
+def rest_dropped(n, draw):
+    """The network on full batches of 256: the rest is dropped, the same rows in every epoch."""
     order, test = splits[draw]
     used = n // 256 * 256
     settings = {"max_epochs": 0} if used == 0 else {"batch_size": 256}
@@ -774,8 +811,8 @@ def as_published(n, draw):
     return network.fit(X[rows], y[rows]).predict(X[test], return_std=True)
 
 
-def every_molecule(n, draw):
-    """The same network in batches of about 256, none left out."""
+def nothing_dropped(n, draw):
+    """The same network in batches of about 256, no molecule dropped."""
     order, test = splits[draw]
     network = DeepEnsembleRegressor(1, random_state=draw, batch_size=256)
     return network.fit(X[order[:n]], y[order[:n]]).predict(X[test], return_std=True)
@@ -784,8 +821,8 @@ def every_molecule(n, draw):
 rows = []
 for draw in splits:
     for n in sorted({*SIZES, 260}):
-        rows.append(score(draw, "every molecule used", n, *every_molecule(n, draw)))
-        rows.append(score(draw, "last batch dropped", n, *as_published(n, draw)))
+        rows.append(score(draw, "no batch dropped", n, *nothing_dropped(n, draw)))
+        rows.append(score(draw, "last batch dropped", n, *rest_dropped(n, draw)))
 both = pd.concat([today[today["cell"] == "GP"], pd.DataFrame(rows)])
 by_size = both.pivot_table(index="n", columns="cell", values="skill")
 dropped = by_size["last batch dropped"]
@@ -801,14 +838,15 @@ ax = plots.learning_curve(
 _ = ax.axvline(256, color="#666666", linestyle="--", linewidth=1)
 
 # %% [markdown]
-# **Figure:** $R^2$ on the test against the number of training molecules: the GP, the network with every molecule used, and
+# **Figure:** $R^2$ on the test against the number of training molecules: the GP, the network with no batch dropped, and
 # the same network with the last batch dropped. The line of the last one stays near or below zero up to 250 molecules and
-# jumps between 250 and 260, across the dashed line at 256; the other two do not.
+# jumps between 250 and 260, across the dashed line at 256; that of the other network does not.
 #
-# So part of "deep models are poor below 300" can be a cliff that a program made. It is no reason to smile: every group makes
-# such slips, ours too. It can leave a trace. The study grew its sets in two ways, "standard" and "diverse", seven sets each,
-# and published the mean and the median of each model's $R^2$. Sets without a step pull down the mean. They leave the median
-# alone where they are fewer than half; where they are more, the median is that of an untrained network, near 0.
+# So part of "deep models are poor below 300" can be a cliff that a program made. Every group makes such slips, ours
+# too (see the end of this lesson). It can leave a trace. The study grew its sets in two ways, "standard" and
+# "diverse", seven sets each, and published the mean and the median of each model's $R^2$. Sets without a step pull
+# down the mean. They leave the median alone where they are fewer than half; where they are more, the median is that
+# of an untrained network, near 0.
 
 # %% tags=["nbval-check-output"]
 FREESOLV = pd.DataFrame(  # data/freesolv/generalization/results of the study's repository
@@ -819,12 +857,18 @@ FREESOLV = pd.DataFrame(  # data/freesolv/generalization/results of the study's 
 ).T  # fmt: skip
 print("published R2 over seven growing sets of FreeSolv, on Mordred (GNN-GP on graphs)")
 print_table(FREESOLV, "{:.2f}")
+# the study's split script: two to eight eighths of about 510 molecules, 15 % for validation
+standard = [int(0.85 * 510 * eighths / 8) for eighths in range(2, 9)]
+steps = [gradient_steps_solution(n, epochs=1) for n in standard]
+print("training molecules of the standard series, about:", standard)
+print("gradient steps an epoch:                         ", steps)
 
 # %% [markdown]
-# In the standard series the networks' mean lies far below their median, in the diverse series the median is near 0. The
-# GP and NGBoost show neither. That fits the missing steps, and does not prove them. Two habits find such a slip: print
-# the training loss before and after, and ask of every curve with a cliff whether nature or a number in the code put it
-# there (lesson 01: `min_child_samples`).
+# In the standard series three of seven sets give no step: fewer than half, so the networks' mean should lie below
+# their median, and it does, by far. In the diverse series the median is near 0 (the sizes of its sets are not in the
+# code). The GP and NGBoost show neither. That fits the missing steps, and does not prove them. Two habits find such a
+# slip: print the training loss before and after, and ask of every curve with a cliff whether nature or a number in
+# the code put it there (lesson 01: `min_child_samples`).
 #
 # Take 120 molecules of the study's own set Delaney, fewer than half a batch. What do networks reach that take their steps?
 
@@ -890,9 +934,10 @@ if set_by_study is not None and sizes is not None:
         ahead_of_gp(name, of_set, "NGBoost as published")
 
 # %% [markdown]
-# Is it only our NGBoost that is poor? Cross-validation chooses its rounds. So the last lines ask the study's own settings: two
-# thousand short steps, stopped early by 15 % of the molecules. (One thing differs: we read it at its best round, where the
-# package keeps the rounds after it too.) They decide nothing, as the rule names our version. They are behind the GP on all
+# Is it only our NGBoost that is poor? Cross-validation chooses its rounds. So the last lines ask the study's own
+# settings: two thousand short steps, stopped early by 15 % of the molecules. (Four differences that we know of: we
+# read it at its best round, while today's package keeps the rounds after it too; the package's version; our splits;
+# the cleaning of the descriptors.) They decide nothing, as the rule names our version. They are behind the GP on all
 # four sets as well.
 
 # %% [markdown]
@@ -978,7 +1023,7 @@ seen, n_test = 175, 224  # counted in the splits that the study published, as ar
 print(f"DIONYSUS, growing on Delaney:   {seen} of {n_test} ({seen / n_test:.0%})")
 of_cluster, of_test = 0.05, 0.24
 print("share of a training set that is test")
-print(f"DIONYSUS, trained on a cluster: {of_test:.0%} of the training set are test molecules")
+print(f"DIONYSUS, one cluster set:      {of_test:.0%} of the training set are test molecules")
 print(f"                                and {of_cluster:.0%} are of the cluster")
 
 # %% [markdown]
@@ -996,7 +1041,7 @@ print(f"                                and {of_cluster:.0%} are of the cluster"
 # | you have | they would take |
 # |---|---|
 # | fewer than 100 molecules | NGBoost on descriptors (C8) |
-# | some hundreds, descriptors at hand | a GP on Mordred, first of all (C2) |
+# | descriptors at hand | a GP on Mordred, first of all (C2) |
 # | fingerprints only | a GP (C3) |
 # | few molecules and a graph network | its embedding, with a GP or NGBoost on top (C5) |
 # | 500 and more | the Bayesian network on Mordred, or GNN-GP, as well (C4, C8) |
@@ -1041,13 +1086,22 @@ if sizes is not None:
     print("full run, 100 molecules: behind the best cell of each set, on average")
     for cell in ("GP", "GP embedding", "NGBoost embedding", "GNN-GP", "NGBoost", "GP morgan"):
         print(f"    {cell:18} {behind[cell]:.3f}")
+    wide = sizes[sizes["cell"].isin(DRAWN) & (sizes["cell"] != "ridge")].pivot_table(
+        index=["set", "n", "split"], columns="cell", values="skill"
+    )
+    less_gp = wide.drop(columns="GP").sub(wide["GP"], axis=0)
+    moves = less_gp.groupby(["set", "n"]).std().stack()
+    print("standard deviation over draws of a model less the GP, median and largest")
+    n = moves.index.get_level_values("n")
+    for what, some in {"25 molecules": moves[n == 25], "all molecules": moves[n > 500]}.items():
+        print(f"    {what:14} {some.median():.3f}, {some.max():.3f}")
 
 # %% [markdown]
-# Read it with three doubts. Another draw moves a difference between two models: by a few hundredths with all molecules, and
-# with 25 by a tenth on some sets. The sets are few, small and of a certain kind: liquids, drugs, organic solids. And no model
-# was tuned here; lesson 05 shows what tuning buys.
-# What travels better than any row of the table is the procedure: say what will be new, split that way, start with ridge
-# and a GP, and add a model only when the interval of the *difference*, on the same splits, lies above zero.
+# Read it with three doubts. Another draw moves a difference between two models (last lines), with 25 molecules
+# typically by more than most differences here. The sets are few, small and of a certain kind: liquids, drugs, organic
+# solids. And no model was tuned here; lesson 05 shows what tuning buys. What travels better than any row of the table
+# is the procedure: say what will be new, split that way, start with ridge and a GP, and add a model only when the
+# interval of the *difference*, on the same splits, lies above zero.
 
 # %% [markdown]
 # ## Quiz
@@ -1077,11 +1131,13 @@ c8.settle(
 )
 
 # %% [markdown]
-# A word on how near this is. Our first full run said "does not hold", with p 0.038 after Holm's correction. Then we saw that our
-# NGBoost for two classes took steps far too long, and could be certain after one round: on BACE, from 25 molecules, its log
-# loss was above 5 in five of ten draws, where a coin has 0.69. We mended it and ran its cells again. On BACE it is now nearer
-# to the best, and the corrected p is the one you see above. A verdict can hang on one bug in one model, here a bug in favour
-# of our conclusion. Look for bugs also where you like the result.
+# A word on how near this is. Our first full run said "does not hold", with p 0.038 after Holm's correction. Then we
+# saw that our NGBoost for two classes took steps far too long, and could be certain after one round: on BACE, from 25
+# molecules, its log loss was above 5 in five of ten draws, where a coin has 0.69. We mended it and ran its cells
+# again. On BACE it is now nearer to the best, and p after correction was 0.061. (Above it reads a little lower: since
+# then another claim of the family has been decided, and Holm's factor for C8 went from 8 to 7.) The uncorrected
+# interval lay below 0 both times. A verdict can hang on one bug in one model, here a bug in favour of our conclusion.
+# Look for bugs also where you like the result.
 
 # %% [markdown]
 # ## Take-away
@@ -1104,7 +1160,7 @@ c8.settle(
 # - Meredig et al., *Can machine learning identify the next high-temperature superconductor? Examining extrapolation
 #   performance for materials discovery*, Mol. Syst. Des. Eng. 3 (2018) 819-825. Leave one cluster out.
 # - Consonni, Ballabio & Todeschini, *Comments on the definition of the Q2 parameter for QSAR validation*, J. Chem. Inf.
-#   Model. 49 (2009) 1669-1678. The yardstick of exercise 8.1 and its rivals.
+#   Model. 49 (2009) 1669-1678. The yardstick of exercise 8.1 (an older one) and its rivals.
 # - Ovadia et al., *Can you trust your model's uncertainty? Evaluating predictive uncertainty under dataset shift*,
 #   NeurIPS 32 (2019).
 
@@ -1129,11 +1185,11 @@ c8.settle(
 # | 7: which model when? | 3 |
 # | Quiz and claims | 2 |
 #
-# - Begin with the question of section 1 and let the class name what will be new in *their* work. Time is the usual answer
+# - Begin with the question of section 1 and let the class name what will be new in *their* work. Time is a likely answer
 #   and no column here holds it; a cluster split is a stand-in.
 # - Section 3: somebody will say that the cluster split is "the honest one". Ask what the model will be used for. If it is to
 #   fill gaps in a known series, the random split is the honest one.
-# - Exercise 8.1: many divide by the variance of the test values and have computed R2. The check says so.
+# - Exercise 8.1: a likely slip is to divide by the variance of the test values, which is R2. The check says so.
 # - Section 4: ask what a model could have noticed under the split by structure and target. It has seen no value of the
 #   test.
 # - Section 6: tell it as the story of a number, not of a group. Ask who has ever printed the loss of the first epoch.
