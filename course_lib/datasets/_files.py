@@ -136,7 +136,7 @@ def _spreadsheet(path: Path, content: bytes) -> Raw:
                 raise TableError(f"{path.name} has no worksheet")
             sheets[0].reset_dimensions()  # what the file states of its size may be wrong
             rows, widths = _bounded(path, ([_plain(cell) for cell in row] for row in sheets[0].iter_rows()))
-            hidden, unknown = _hidden(sheets[0]), _without_result(content, rows)
+            hidden, unknown = _unseen(sheets[0])
         finally:
             book.close()
     except TableError:
@@ -167,33 +167,21 @@ def _plain(cell: Cell) -> object:
     return str(value)
 
 
-def _hidden(sheet: ReadOnlyWorksheet) -> int:
-    """Count the rows that a filter or a hand has hidden. openpyxl tells them only of a sheet that it holds whole."""
-    hidden = 0
+def _unseen(sheet: ReadOnlyWorksheet) -> tuple[int, list[str]]:
+    """Count hidden rows, and find formulas that no program has worked out (a script wrote the file).
+
+    openpyxl tells both only of a sheet that it holds whole, so they are read from the sheet's XML.
+    """
+    hidden, unknown = 0, []
     with sheet._get_source() as xml:
-        for _, part in iterparse(xml):
-            if part.tag.endswith("}row"):
-                hidden += part.get("hidden") in ("1", "true")
-                part.clear()
-    return hidden
-
-
-def _without_result(content: bytes, rows: list[list]) -> list[str]:
-    """Places of the formulas that no program has worked out: such a file was written by a script."""
-    from openpyxl import load_workbook
-
-    book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
-    try:
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()
-        return [
-            cell.coordinate
-            for row, values in zip(sheet.iter_rows(), rows, strict=True)
-            for column, cell in enumerate(row)
-            if cell.data_type == "f" and (column >= len(values) or values[column] == "")
-        ]
-    finally:
-        book.close()
+        for _, row in iterparse(xml):
+            if row.tag.endswith("}row"):
+                hidden += row.get("hidden") in ("1", "true")
+                for cell in row:
+                    if cell.find("{*}f") is not None and not cell.findtext("{*}v"):
+                        unknown.append(cell.get("r", "a cell"))
+                row.clear()
+    return hidden, unknown
 
 
 # -------------------------------------------------------------------------------------------------------------- text
