@@ -28,6 +28,7 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 from sklearn.linear_model import Ridge
 
 from course_lib.auxiliary import (
@@ -755,10 +756,13 @@ for row in planted.itertuples():
         f"{row.truth:7} {row.method:27} {row.n_right:6} {row.n_seeds:4} "
         f"{100 * row.share_right:10.0f} {row.seconds:9.3g}"
     )
+drawn = planted[planted["method"] == "random"].iloc[0]
+luck = binom.sf(drawn["n_right"] - 1, drawn["n_seeds"], 1 / 6)
+print(f"random right as often as this, or more often, by chance: {luck:.3f}")
 
 # %% [markdown]
 # Look at `random` first. It is chance itself, so in the long run it is right once in six; what it reached in these
-# seeds shows how far luck carries: eight or more of twenty come about by chance once in some ninety such experiments.
+# seeds shows how far luck carries. (The line below the table says how seldom it carries so far.)
 # (It drew with the same seeds for every kind of truth, so that is one experiment and not three.) Then mind the number
 # of seeds: five cannot tell a method that is right in 20 % of the cases from one that is right in 50 %. The mean
 # score of each auxiliary tells more than the count, because it shows *what* a method confuses:
